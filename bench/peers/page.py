@@ -9,7 +9,7 @@ from report import count, duration
 
 from peers import plots
 from peers.plan import ALL, ONE_WAY, PYTHON, STREAM, WAKE, Case
-from peers.report import TIMES
+from peers.report import TIMES, speed
 from peers.results import DISTANCES, Results
 from peers.stage import POINTS
 from peers.survival import HEADINGS, PACE_US
@@ -91,6 +91,9 @@ def lines(found: Results, drawn: list[str]) -> Iterator[str]:
     yield f"revision {machine['revision']}. {found.pace.repetitions} repetitions. Other programs"
     yield f"took {machine['others']:.0%} of the processors. `bench/README.md` describes the method."
     yield ""
+    yield "The speed is DataBlock's median time divided by the peer's, or the peer's rate divided"
+    yield "by DataBlock's."
+    yield ""
     for kind in DISTANCES:
         line = found.line(kind)
         yield f"* {kind} cores: " + (f"a cache line in {line:.0f} ns" if line else "not seen")
@@ -113,7 +116,7 @@ def section(found: Results, title: str, cases: list[Case]) -> Iterator[str]:
         yield from ("", f"## {title}")
     for case in cases:
         yield from ("", f"### {case.key}", "")
-        names = TIMES if case.kind == "time" else ("messages/s",)
+        names = (*TIMES, "speed") if case.kind == "time" else ("messages/s", "speed")
         yield from row(["peer", *(f"{kind} {name}" for kind in DISTANCES for name in names)])
         yield from row(["---", *(["---:"] * len(names) * len(DISTANCES))])
         for entry in found.titles(case):
@@ -122,11 +125,12 @@ def section(found: Results, title: str, cases: list[Case]) -> Iterator[str]:
 
 
 def figures(found: Results, case: Case, title: str, kind: str) -> list[str]:
+    ratio = speed(found, case, title, kind).replace("*", " faster").replace("-", "")
     if case.kind == "rate":
         rate = found.median(case, title, kind, "rate")
-        return [count(rate) if rate else ""]
+        return [count(rate) if rate else "", ratio]
     values = [found.median(case, title, kind, name) for name in TIMES]
-    return [duration(value) if value else "" for value in values]
+    return [*(duration(value) if value else "" for value in values), ratio]
 
 
 def survival(found: Results) -> Iterator[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from report import count, duration
 
 from peers.plan import Case
-from peers.results import DISTANCES, Results
+from peers.results import BASE, DISTANCES, Results
 from peers.survival import HEADINGS
 
 TIMES = ("p50", "p99", "p99.9")
@@ -32,6 +32,8 @@ def table(found: Results) -> Iterator[str]:
     yield ""
     yield "Times are one way, half a round trip. Streams are messages a second. Medians of the runs"
     yield "whose cores were near, or far, before and after; the number in brackets counts them."
+    yield "The speed is DataBlock's median time divided by the peer's, or the peer's rate divided"
+    yield "by DataBlock's. A star: the peer is faster."
     for name, why in found.absent.items():
         yield f"  not run: {name}: {why}"
     for name, why in found.errors().items():
@@ -40,16 +42,27 @@ def table(found: Results) -> Iterator[str]:
 
 def heading(case: Case) -> str:
     parts = " ".join(f"{name:>8}" for name in TIMES) if case.kind == "time" else f"{'rate':>10}"
-    return f"{case.key:{WIDTH + 2}} " + "  ".join(f"{kind:>5} {parts}" for kind in DISTANCES)
+    columns = "  ".join(f"{kind:>5} {parts} {'speed':>6}" for kind in DISTANCES)
+    return f"{case.key:{WIDTH + 2}} {columns}"
+
+
+def speed(found: Results, case: Case, title: str, kind: str) -> str:
+    """The speed, DataBlock's being 1. A star says that the peer wins."""
+    value = found.speed(case, title, kind)
+    if value is None:
+        return "-"
+    return f"{value:.2f}" + ("*" if value > 1 and not title.startswith(BASE) else "")
 
 
 def cell(found: Results, case: Case, title: str, kind: str) -> str:
     runs = f"({len(found.of(case, title, kind))})"
+    ratio = speed(found, case, title, kind)
     if case.kind == "rate":
         rate = found.median(case, title, kind, "rate")
-        return f"{runs:>5} {count(rate) + '/s' if rate else '-':>10}"
+        return f"{runs:>5} {count(rate) + '/s' if rate else '-':>10} {ratio:>6}"
     values = [found.median(case, title, kind, name) for name in TIMES]
-    return f"{runs:>5} " + " ".join(f"{duration(ns) if ns else '-':>8}" for ns in values)
+    times = " ".join(f"{duration(ns) if ns else '-':>8}" for ns in values)
+    return f"{runs:>5} {times} {ratio:>6}"
 
 
 def survival(found: Results) -> Iterator[str]:

@@ -8,11 +8,12 @@ from typing import Any
 
 from figures import Pace, Result
 
-from peers.plan import ALL, CASES, Case, Entry
+from peers.plan import ALL, BY_NAME, CASES, DATABLOCK, Case, Entry
 from peers.stage import Distance
 from peers.survival import Death
 
 DISTANCES = ("near", "far")
+BASE = BY_NAME[DATABLOCK].title
 
 
 @dataclass
@@ -67,6 +68,15 @@ class Results:
     def median(self, case: Case, title: str, kind: str, statistic: str) -> float | None:
         values = [run.result[statistic] for run in self.of(case, title, kind)]
         return statistics.median(values) if values else None
+
+    def speed(self, case: Case, title: str, kind: str) -> float | None:
+        """How fast an entry is, with DataBlock as 1: by the median time, or by the rate."""
+        statistic = "p50" if case.kind == "time" else "rate"
+        own = self.median(case, title, kind, statistic)
+        base = self.median(case, BASE, kind, statistic)
+        if not own or not base:
+            return None
+        return base / own if case.kind == "time" else own / base
 
     def line(self, kind: str) -> float | None:
         """The median distance of the cores, in nanoseconds."""

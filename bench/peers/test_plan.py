@@ -93,13 +93,24 @@ def test_near_and_far_are_never_mixed() -> None:
     assert document["not run"] == {"shmipc-go": "not served"}
 
 
+def test_a_faster_peer_has_a_star() -> None:
+    found = results()
+    entry = next(entry for entry in entries(CASES[0]) if entry.peer.name == RING)
+    faster = Run.of(entry, 0)
+    faster.distance, faster.result = Distance(50, 50), dict.fromkeys(("p50", "p99", "p99.9"), 100.0)
+    found.runs.append(faster)
+    assert report.speed(found, CASES[0], entry.title, "near") == "2.00*"
+    assert report.speed(found, CASES[0], entry.title, "far") == "-"
+    assert report.speed(found, CASES[0], "DataBlock", "near") == "1.00"
+
+
 def test_table_and_page_name_what_is_missing(tmp_path: Path) -> None:
     found = results()
     text = "\n".join(report.table(found))
     for words in ("200 ns", "700 ns", "1 mixed", "not run: shmipc-go", "failed: DataBlock"):
         assert words in text
     written = page.write(found, tmp_path / "page").read_text()
-    assert "| DataBlock | 200 ns | 400 ns | 600 ns | 700 ns |" in written
+    assert "| DataBlock | 200 ns | 400 ns | 600 ns | 1.00 | 700 ns |" in written
     assert "| shmipc-go | not run | not served |" in written
     pictures = re.findall(r"!\[.*\]\((.*)\)", written)
     assert {"latency-near.svg", "latency-far.svg", "distribution-far.svg"} <= set(pictures)
