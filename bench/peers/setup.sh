@@ -38,7 +38,7 @@ current() { # program, sources...
     local program=$1 source
     shift
     [[ -e $program ]] || return 1
-    for source in "$@" bench/measure.h bench/ring.h $sources/peer.h $sources/setup.sh; do
+    for source in "$@"; do
         [[ $source -nt $program ]] && return 1
     done
     return 0
@@ -80,7 +80,8 @@ compile() { # peer, source, compiler and flags...
     local peer=$1 source=$2
     shift 2
     mkdir -p "$peers/$peer"
-    current "$peers/$peer/peer" "$source" && return 0
+    current "$peers/$peer/peer" "$source" bench/measure.h bench/ring.h $sources/peer.h \
+        $sources/boost/boost.h && return 0
     say "building $peer"
     "$@" "${strict[@]}" "$source" -o "$peers/$peer/peer" "${libraries[@]}" >>"$log" 2>&1 && return 0
     reason="it does not compile: see $log"
@@ -112,7 +113,8 @@ iceoryx() {
 
 iceoryx2() {
     local crate=$peers/iceoryx2/crate program=$peers/iceoryx2/peer
-    current "$program" $sources/iceoryx2/Cargo.toml $sources/iceoryx2/src/*.rs &&
+    [[ $(cat "$peers/iceoryx2/version" 2>/dev/null) == "$ICEORYX2_VERSION" ]] &&
+        current "$program" $sources/iceoryx2/Cargo.toml $sources/iceoryx2/src/*.rs &&
         { there iceoryx2 "$ICEORYX2_VERSION"; return; }
     has cargo || debian /usr/bin/cargo cargo || return 1
     say "building iceoryx2 $ICEORYX2_VERSION (this takes minutes)"
