@@ -106,7 +106,7 @@ def chosen(given: argparse.Namespace, absent: dict[str, str]) -> Wanted:
     pace = SMOKE if given.smoke else QUICK if given.quick else FULL
     if given.repetitions:
         pace = Pace(given.repetitions, pace.seconds, pace.warm, 0)
-    patience = 2.0 if given.smoke else 12.0 if given.quick else 15.0
+    patience = 2.0 if given.smoke else 11.5 if given.quick else 15.0
     if given.no_survival or given.only:
         patience = 0.0
     return Wanted([name for name in names if name not in absent], cases, pace, patience)

@@ -24,6 +24,7 @@ from peers.stage import PeerStage, aeron_driver, remove_leftovers, roudi, third_
 SIZE, SLOTS, PACE_US = 8192, 8, 1000
 STOP = 100  # the message at which a side stops
 SECOND, THIRD, FOURTH = 10_000, 20_000, 30_000  # after these numbers a new writer begins
+RESTART = 5.0  # seconds: whatever works after a restart works by then
 HEADINGS = ("peer", "killed", "resumed without a restart", "after the restart", "lost", "operator")
 POLLS = ("iceoryx2", AERON)  # these peers wait by polling here
 
@@ -193,13 +194,15 @@ def settled(theatre: Theatre, actor: Actor, what: str) -> None:
     theatre.until(quiet, 1)
 
 
-def reached(theatre: Theatre, reader: Actor, number: int) -> Event | None:
+def reached(
+    theatre: Theatre, reader: Actor, number: int, patience: float | None = None
+) -> Event | None:
     """The first message after this number that the reader has received."""
 
     def found() -> list[Event]:
         return [event for event in reader.events("received") if event.number > number]
 
-    theatre.until(lambda: bool(found() or reader.complaint()))
+    theatre.until(lambda: bool(found() or reader.complaint()), patience)
     return next(iter(found()), None)
 
 
@@ -220,7 +223,7 @@ def remedied(theatre: Theatre, death: Death) -> None:
         if clean:
             theatre.clean()
         reader, writer = theatre.reader(), theatre.writer(after=number)
-        event = reached(theatre, reader, number)
+        event = reached(theatre, reader, number, min(theatre.patience, RESTART))
         if event is not None:
             death.operator = remedy
             return
