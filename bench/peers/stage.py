@@ -142,20 +142,26 @@ def helped(stage: Stage, peer: Peer, options: dict[str, Option]) -> Iterator[dic
 
 @dataclass
 class Distance:
-    """How long a cache line takes from core to core, in nanoseconds one way."""
+    """How long a cache line takes from core to core, in nanoseconds one way; 0: unknown."""
 
     before: float
     after: float
 
     @property
     def kind(self) -> str:
-        """Near or far, or mixed if the cores moved during the measurement."""
+        """Near or far, or mixed if the cores moved during the measurement, or are unknown."""
+        if 0 in (self.before, self.after):
+            return "mixed"
         kinds = {"near" if line <= NEAR else "far" for line in (self.before, self.after)}
         return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 def distance(stage: Stage) -> float:
-    return figures.measured(stage, CACHE_LINE, LINE_PACE)["p50"]
+    """The distance of the cores, or 0 if other programs leave no time to measure it."""
+    try:
+        return figures.measured(stage, CACHE_LINE, LINE_PACE)["p50"]
+    except Failed:
+        return 0.0
 
 
 def measured(stage: Stage, entry: Entry, pace: Pace) -> Result:

@@ -86,6 +86,7 @@ def test_near_and_far_are_never_mixed() -> None:
     assert found.median(case, title, "near", "p50") == 200
     assert found.median(case, title, "far", "p50") == 700
     assert len(found.of(case, title, "mixed")) == 1
+    assert Distance(0, 50).kind == Distance(50, 0).kind == "mixed"
     assert list(found.errors().values()) == ["ended with 1"]
     assert found.line("near") == 50
     document = found.document()
