@@ -127,10 +127,12 @@ def repeat(stage: PeerStage, wanted: Wanted) -> list[Run]:
                 failures = [past for past in runs if past.same(run) and past.error]
                 if len(failures) >= FAILURES:
                     continue
+                neighbours = base_report.Neighbours()
                 try:
                     run.result = measured(stage, entry, wanted.pace)
                 except Failed as error:
                     run.error = str(error)
+                run.others = neighbours.share()
                 before, line = line, distance(stage)
                 run.distance = Distance(before, line)
                 runs.append(run)

@@ -27,6 +27,7 @@ class Run:
     repetition: int
     result: Result = field(default_factory=dict)
     distance: Distance = field(default_factory=lambda: Distance(0, 0))
+    others: float = 0.0  # the part of the processors that other programs took meanwhile
     error: str = ""
 
     @classmethod
