@@ -56,34 +56,34 @@ static void in_open(struct in *i, const char *name) {
 
 static void out_connect(struct out *o) { (void)o; }
 
-static inline datablock_write_slot claim(struct out *o) {
-    datablock_write_slot slot;
+/* A slot is not returned by value. Its copy would be one load of two words that were just stored
+ * one by one, and such a load waits until the stores have left the core. */
+static inline void claim(struct out *o, datablock_write_slot *slot) {
     datablock_status status;
-    while ((status = datablock_write_begin(o->producer, o->timeout, &slot)) == DATABLOCK_E_TIMEOUT) {
+    while ((status = datablock_write_begin(o->producer, o->timeout, slot)) == DATABLOCK_E_TIMEOUT) {
     }
     must(status, "datablock_write_begin");
-    return slot;
 }
 
 /* While a writer is dead or has not come yet, the call says so at once. The next writer comes. */
-static inline datablock_read_slot take(struct in *i) {
-    datablock_read_slot slot;
+static inline void take(struct in *i, datablock_read_slot *slot) {
     datablock_status status;
     do {
-        status = datablock_read_begin(i->consumer, i->timeout, &slot);
+        status = datablock_read_begin(i->consumer, i->timeout, slot);
     } while (status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER);
     must(status, "datablock_read_begin");
-    return slot;
 }
 
 static inline void out_send(struct out *o, const void *source, size_t size) {
-    datablock_write_slot slot = claim(o);
+    datablock_write_slot slot;
+    claim(o, &slot);
     memcpy(slot.data, source, size);
     MUST(datablock_write_commit(o->producer, &slot, size));
 }
 
 static inline void in_receive(struct in *i, void *target, size_t size) {
-    datablock_read_slot slot = take(i);
+    datablock_read_slot slot;
+    take(i, &slot);
     if (slot.length != size) {
         die("a message of %zu bytes instead of %zu", (size_t)slot.length, size);
     }
@@ -92,12 +92,14 @@ static inline void in_receive(struct in *i, void *target, size_t size) {
 }
 
 static void out_stop(struct out *o, const void *source, size_t size) {
-    datablock_write_slot slot = claim(o);
+    datablock_write_slot slot;
+    claim(o, &slot);
     memcpy(slot.data, source, size / 2);
 }
 
 static void in_stop(struct in *i, void *target, size_t size) {
-    datablock_read_slot slot = take(i);
+    datablock_read_slot slot;
+    take(i, &slot);
     memcpy(target, slot.data, size / 2);
 }
 
