@@ -36,9 +36,10 @@ demo: configure ## live data of this machine through shared memory, with kill -9
 	@$(cmake_build) --target demo
 	@examples/demo/run.sh
 
-bench: setup configure ## measure, and compare with the plain machine; under two minutes with QUICK=1, else under 20
+bench: setup configure ## measure, beside the plain machine; PEERS=1: beside other libraries; QUICK=1: in less time
 	@$(cmake_build) --target bench
-	@.venv/bin/python -B bench/run.py $(if $(QUICK),--quick)
+	@$(if $(PEERS),bench/peers/setup.sh)
+	@.venv/bin/python -B bench/$(if $(PEERS),run_peers.py,run.py) $(if $(QUICK),--quick)
 
 test-arm64: setup configure ## the tests for arm64, cross-built and emulated by QEMU
 	@$(cmake_build) --target c_worker cpp_worker datablock_crashpoints_go

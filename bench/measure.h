@@ -1,6 +1,6 @@
 /*
- * What the benchmark's C programs share: arguments, the clock, samples, and the protocol with
- * run.py.
+ * What the benchmark's C and C++ programs share: arguments, the clock, samples, and the protocol
+ * with run.py.
  *
  * A program is called as `PROGRAM ROLE key=value...`. It prepares, prints "ready", waits for a
  * line, measures, and answers with one line of JSON. After an error it prints a sentence to stderr
@@ -107,8 +107,10 @@ typedef struct window {
 } window;
 
 static inline window window_from(uint64_t now) {
-    uint64_t from = now + ticks_in(real_argument("warm"));
-    return (window){from, from + ticks_in(real_argument("seconds"))};
+    window w;
+    w.from = now + ticks_in(real_argument("warm"));
+    w.until = w.from + ticks_in(real_argument("seconds"));
+    return w;
 }
 
 /* The number of messages between two clock reads: small for large messages, and otherwise so large
@@ -124,7 +126,7 @@ static size_t sample_count, sample_capacity;
  * measured. */
 static inline void make_room(double seconds) {
     sample_capacity = (size_t)(seconds * 25e6) + 1000;
-    samples = malloc(sample_capacity * sizeof *samples);
+    samples = (uint32_t *)malloc(sample_capacity * sizeof *samples);
     if (samples == NULL) {
         die("no memory for %zu samples", sample_capacity);
     }

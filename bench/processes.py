@@ -60,6 +60,16 @@ def two_cores() -> tuple[int, int]:
     return allowed[0], allowed[1]
 
 
+def environment(directory: Path) -> dict[str, str]:
+    """What a side finds in its environment."""
+    own = {
+        "DATABLOCK_DIR": directory,
+        "DATABLOCK_LIBRARY": BUILD / "libdatablock.so",
+        "PYTHONPATH": ROOT / "python",
+    }
+    return {**os.environ, **{name: str(path) for name, path in own.items()}}
+
+
 class Process:
     """A running side, pinned to a core."""
 
@@ -68,11 +78,6 @@ class Process:
         self.place = directory
         self.samples = directory / f"samples.{core}"
         options = {**side.options, "samples": self.samples}
-        environment = {
-            "DATABLOCK_DIR": directory,
-            "DATABLOCK_LIBRARY": BUILD / "libdatablock.so",
-            "PYTHONPATH": ROOT / "python",
-        }
         with pinned(
             core
         ):  # inherited: the threads of a runtime that starts before main are pinned too
@@ -86,7 +91,7 @@ class Process:
                 stdout=subprocess.PIPE,
                 text=True,
                 bufsize=1,
-                env={**os.environ, **{name: str(path) for name, path in environment.items()}},
+                env=environment(directory),
                 start_new_session=True,  # Ctrl-C reaches the runner only, which ends its processes
             )
 
@@ -186,12 +191,19 @@ class Stage:
         finally:
             process.clear()
 
-    def run(self, sides: Sequence[Side], seconds: float) -> tuple[list[Answer], list[bytes]]:
-        """Return the sides' answers and samples."""
+    def run(
+        self, sides: Sequence[Side], seconds: float, last_first: bool = False
+    ) -> tuple[list[Answer], list[bytes]]:
+        """Return the sides' answers and samples.
+
+        With `last_first` the first side stays, at the end, until the last one has ended.
+        """
         with self.started(sides, seconds) as running:
             for process in reversed(running):  # the waiting side starts first
                 process.tell("go")
-            answers = [process.finish() for process in running]
+            order = list(reversed(running)) if last_first else running
+            found = {id(process): process.finish() for process in order}
+            answers = [found[id(process)] for process in running]
             samples = [
                 process.samples.read_bytes() if process.samples.exists() else b""
                 for process in running

@@ -119,8 +119,7 @@ class Producer(Writer):
     ) -> None:
         loaded = library()
         config = Config()
-        status = loaded.datablock_config_init(config, choice(Policy, "policy", policy))
-        if status != 0:
+        if status := loaded.datablock_config_init(config, choice(Policy, "policy", policy)):
             loaded.fail(status)
         config.slot_size = unsigned("slot_size", slot_size, 64)
         config.slot_count = unsigned("slot_count", slot_count)

@@ -1,0 +1,1 @@
+"""Measures DataBlock beside other ways of passing messages between two processes."""

@@ -1,0 +1,109 @@
+/* DataBlock itself: claim, fill, commit; and read in place, out of the slot. */
+#include "../../measure.h"
+
+#ifdef BENCH_INLINE
+#include <datablock_inline.h>
+#else
+#include <datablock.h>
+#endif
+
+struct out {
+    datablock_producer producer;
+    int64_t timeout;
+};
+
+struct in {
+    datablock_consumer consumer;
+    int64_t timeout;
+};
+
+static void must(datablock_status status, const char *call) {
+    if (status != DATABLOCK_OK) {
+        die("%s: %s: %s", call, datablock_strerror(status), datablock_error_detail());
+    }
+}
+
+#define MUST(call) must(call, #call)
+
+static int64_t timeout_given(void) { return whole_argument("block") ? -1 : 0; }
+
+static void out_open(struct out *o, const char *name) {
+    datablock_config config;
+    MUST(datablock_config_init(&config, DATABLOCK_RING));
+    config.slot_count = (uint32_t)whole_argument("slots");
+    config.slot_size = whole_argument("size");
+    config.consumer_limit = 1;
+    MUST(datablock_producer_open(name, &config, &o->producer));
+    o->timeout = timeout_given();
+}
+
+static void in_open(struct in *i, const char *name) {
+    datablock_consumer_options options;
+    datablock_status status;
+    MUST(datablock_consumer_options_init(&options));
+    options.delivery = DATABLOCK_LOSSLESS;
+    options.start = DATABLOCK_START_OLDEST;
+    options.durable = whole_argument("durable") != 0;
+    options.name = "reader";
+    for (int tries = 0;
+         (status = datablock_consumer_open(name, &options, &i->consumer)) == DATABLOCK_E_NOT_FOUND && tries < 10000;
+         tries++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    must(status, "datablock_consumer_open");
+    i->timeout = timeout_given();
+}
+
+static void out_connect(struct out *o) { (void)o; }
+
+/* A slot is not returned by value. Its copy would be one load of two words that were just stored
+ * one by one, and such a load waits until the stores have left the core. */
+static inline void claim(struct out *o, datablock_write_slot *slot) {
+    datablock_status status;
+    while ((status = datablock_write_begin(o->producer, o->timeout, slot)) == DATABLOCK_E_TIMEOUT) {
+    }
+    must(status, "datablock_write_begin");
+}
+
+/* While a writer is dead or has not come yet, the call says so at once. The next writer comes. */
+static inline void take(struct in *i, datablock_read_slot *slot) {
+    datablock_status status;
+    do {
+        status = datablock_read_begin(i->consumer, i->timeout, slot);
+    } while (status == DATABLOCK_E_TIMEOUT || status == DATABLOCK_E_NO_PRODUCER);
+    must(status, "datablock_read_begin");
+}
+
+static inline void out_send(struct out *o, const void *source, size_t size) {
+    datablock_write_slot slot;
+    claim(o, &slot);
+    memcpy(slot.data, source, size);
+    MUST(datablock_write_commit(o->producer, &slot, size));
+}
+
+static inline void in_receive(struct in *i, void *target, size_t size) {
+    datablock_read_slot slot;
+    take(i, &slot);
+    if (slot.length != size) {
+        die("a message of %zu bytes instead of %zu", (size_t)slot.length, size);
+    }
+    memcpy(target, slot.data, slot.length);
+    MUST(datablock_read_end(i->consumer, &slot));
+}
+
+static void out_stop(struct out *o, const void *source, size_t size) {
+    datablock_write_slot slot;
+    claim(o, &slot);
+    memcpy(slot.data, source, size / 2);
+}
+
+static void in_stop(struct in *i, void *target, size_t size) {
+    datablock_read_slot slot;
+    take(i, &slot);
+    memcpy(target, slot.data, size / 2);
+}
+
+static void out_close(struct out *o) { MUST(datablock_producer_close(o->producer)); }
+static void in_close(struct in *i) { MUST(datablock_consumer_close(i->consumer)); }
+
+#include "../peer.h"
