@@ -165,10 +165,19 @@ ENDS = {
         assert not errors, errors
     """ + textwrap.indent(IS_EMPTY, "    "),
 }
+# The interrupt comes when the diagnosis shows that the consumer waits, and not earlier.
 WAITS = """
-    import datablock_ctypes, signal, threading, _thread
+    import datablock_ctypes, os, signal, threading, time
+    def interrupt():
+        deadline = time.monotonic() + 60
+        while not any(row.row > 0 and row.waits > 0 for row in datablock_ctypes.list_participants("block")):
+            if time.monotonic() > deadline:
+                print("the consumer has not begun to wait", flush=True)
+                os._exit(1)
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
     with datablock_ctypes.Producer("block", slot_size=64), datablock_ctypes.Consumer("block") as consumer:
-        threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+        threading.Thread(target=interrupt).start()
         try:
             consumer.receive()
         except KeyboardInterrupt:
@@ -193,14 +202,14 @@ class Package:
         prefix.environment |= {"PYTHONPATH": prefix.path(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1",
                                "DATABLOCK_LIBRARY": prefix.path(library)}
 
-    def run(self, *arguments, directory=None, limit=LIMIT, **variables):
+    def run(self, *arguments, directory=None, cwd=None, limit=LIMIT, **variables):
         """Runs Python to its end. Returns the exit code and what it said.
 
         Python cannot begin with /dev/null as its input, which Wine takes for another device.
         """
         if directory is not None:
             variables["DATABLOCK_DIR"] = self.prefix.path(directory)
-        process = self.prefix.start(PYTHON, *arguments, variables=variables, stdin=subprocess.PIPE,
+        process = self.prefix.start(PYTHON, *arguments, variables=variables, cwd=cwd, stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             said, _ = process.communicate(timeout=limit)
@@ -235,16 +244,20 @@ def loader(package):
         folder = pathlib.Path(folder)
         copy, beside, elsewhere = folder / "package", folder / "package/datablock_ctypes", folder / "elsewhere"
         shutil.copytree(PACKAGE / "datablock_ctypes", beside, ignore=shutil.ignore_patterns("__pycache__"))
-        elsewhere.mkdir()
         # Wine puts WINEPATH before the PATH of its registry, and ignores the PATH of this machine.
         alone = {"PYTHONPATH": path(copy), "DATABLOCK_LIBRARY": ""}
         said = package.says(SAYS_ITS_LIBRARY, **alone)
         for place in (f"{path(beside)}\\datablock.dll (beside the package)", "datablock.dll (the system's loader)"):
             if place not in said:
                 raise exchange.Failed(f"without a library: {said}")
-        shutil.copy(package.library, elsewhere)
+        # Two entries of PATH depend on the current folder or drive, and lead to libraries from here.
+        here, rooted = folder / "here", folder / "rooted"
+        for place in (here / "relative", rooted, elsewhere):
+            place.mkdir(parents=True)
+            shutil.copy(package.library, place)
         there = path(elsewhere / "datablock.dll")
-        expect("on PATH", package.says(SAYS_ITS_LIBRARY, WINEPATH=f"relative;{path(elsewhere)}", **alone), there)
+        entries = ";".join(["relative", path(rooted).removeprefix("Z:"), path(elsewhere)])
+        expect("on PATH", package.says(SAYS_ITS_LIBRARY, WINEPATH=entries, cwd=here, **alone), there)
         expect("add_dll_directory", package.says(SAYS_ITS_LIBRARY, path(elsewhere), **alone), "datablock.dll")
         shutil.copy(package.library, beside)
         expect("beside the package", package.says(SAYS_ITS_LIBRARY, WINEPATH=path(elsewhere), **alone),
