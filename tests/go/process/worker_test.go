@@ -356,7 +356,7 @@ func (w *worker) refused() string {
 // kill kills the worker with SIGKILL, and waits until the kernel has released its resources.
 func (w *worker) kill() {
 	w.t.Helper()
-	require.NoError(w.t, w.cmd.Process.Kill())
+	require.NoError(w.t, killProcess(w.cmd.Process))
 	require.Equal(w.t, syscall.SIGKILL, w.deathSignal())
 }
 
