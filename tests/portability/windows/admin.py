@@ -148,8 +148,25 @@ def left_nothing(stage):
         raise exchange.Failed(f"left behind: {left}")
 
 
+@contextlib.contextmanager
+def default_registry(admin):
+    """Lists the test's schema in the default folder, which outlasts this run and is empty of it."""
+    def registered():
+        return list(admin.prefix.folder.glob("drive_c/users/*/AppData/Local/DataBlock/schemas/Host@1.0.0.schema"))
+
+    def empty():
+        for file in registered():
+            file.unlink()
+
+    empty()  # of what an interrupted run has left
+    try:
+        yield registered
+    finally:
+        empty()
+
+
 def schemas(admin):
-    with admin.stage() as stage, tempfile.TemporaryDirectory() as folder:
+    with admin.stage() as stage, tempfile.TemporaryDirectory() as folder, default_registry(admin) as registered:
         folder = pathlib.Path(folder)
         path = admin.prefix.path
         (folder / "old.schema").write_text(SCHEMA)
@@ -159,10 +176,8 @@ def schemas(admin):
             admin.run(stage, "schema", "register", path(folder / "old.schema"), *more)
             has(admin.run(stage, "schema", "list", *more), r"^Host@1\.0\.0 +8 ")
             has(admin.run(stage, "schema", "show", "registered:Host@1", *more), "a: f64")
-        found = list(admin.prefix.folder.glob("drive_c/users/*/AppData/Local/DataBlock/schemas/Host@1.0.0.schema"))
-        if len(found) != 1:
-            raise exchange.Failed(f"in the default folder: {found}")
-        found[0].unlink()
+        if len(registered()) != 1:
+            raise exchange.Failed(f"in the default folder: {registered()}")
         producer = stage.start(admin.programs["c_inline"], "produce", *PRODUCING, f"--schema={SCHEMA.strip()}")
         has(admin.run(stage, "schema", "show", "block:block"), "schema Host 1.0.0")
         admin.run(stage, "schema", "check", "block:block", path(folder / "old.schema"))
