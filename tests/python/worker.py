@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import ctypes
 import os
+import shutil
 import signal
 import struct
 import sys
@@ -544,6 +545,13 @@ def shared_command(worker: Worker, word: str, n: int) -> bool:
     return True
 
 
+def end_at_once() -> NoReturn:
+    """End without exit handlers. That of multiprocessing would remove its folder."""
+    if "multiprocessing.util" in sys.modules:
+        shutil.rmtree(sys.modules["multiprocessing.util"].get_temp_dir(), ignore_errors=True)
+    os._exit(0)
+
+
 def serve(name: str, worker: Worker) -> None:
     """Answer one command for each line until the input ends, then close."""
     for line in iter(sys.stdin.readline, ""):
@@ -554,7 +562,7 @@ def serve(name: str, worker: Worker) -> None:
                 worker.block.close()
                 say("closed")
             elif word == "exit":
-                os._exit(0)
+                end_at_once()
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")
             elif not child_command(word, name, worker) and not shared_command(worker, word,

@@ -69,11 +69,14 @@ class Prefix:
         # such a file in a user's folder belongs to the user alone.
         os.umask(0o077)
         self.blocks = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm", prefix="datablock-windows-"))
+        server = build / "wine-server"  # the wineserver leaves a folder and a lock in $TMPDIR
+        server.mkdir(exist_ok=True)
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith(("DATABLOCK_", "DISPLAY", "WAYLAND_"))}
         self.environment |= {
             "WINEPREFIX": str(self.folder), "WINEDEBUG": "-all", "WINEARCH": "win64",
-            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=d", "HOME": str(self.folder)}
+            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=d", "HOME": str(self.folder),
+            "TMPDIR": str(server)}
 
     @staticmethod
     def path(path):
