@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -69,14 +70,11 @@ class Prefix:
         # such a file in a user's folder belongs to the user alone.
         os.umask(0o077)
         self.blocks = pathlib.Path(tempfile.mkdtemp(dir="/dev/shm", prefix="datablock-windows-"))
-        server = build / "wine-server"  # the wineserver leaves a folder and a lock in $TMPDIR
-        server.mkdir(exist_ok=True)
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith(("DATABLOCK_", "DISPLAY", "WAYLAND_"))}
         self.environment |= {
             "WINEPREFIX": str(self.folder), "WINEDEBUG": "-all", "WINEARCH": "win64",
-            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=d", "HOME": str(self.folder),
-            "TMPDIR": str(server)}
+            "WINEDLLOVERRIDES": "mscoree=;mshtml=;winemenubuilder.exe=d", "HOME": str(self.folder)}
 
     @staticmethod
     def path(path):
@@ -134,8 +132,14 @@ class Prefix:
                            stderr=subprocess.DEVNULL, check=False)
 
     def end(self):
-        """Stops everything in the prefix, and removes the blocks."""
+        """Stops everything in the prefix, and removes the blocks and the server's folder.
+
+        Debian's server makes a folder for its socket and its lock, and keeps the name in the prefix.
+        """
         self.stop()
+        name = self.folder / "wineserver"
+        if name.exists() and (its := re.fullmatch(r"wine-\w+", name.read_text())):
+            shutil.rmtree(pathlib.Path(os.environ.get("TMPDIR", "/tmp"), its[0]), ignore_errors=True)
         shutil.rmtree(self.blocks, ignore_errors=True)
         self.lock.close()
 
