@@ -19,7 +19,6 @@ Usage: python_package.py BUILD [CHECK]... Without a CHECK all run but `pytest`. 
 tools are missing.
 """
 
-import argparse
 import contextlib
 import pathlib
 import re
@@ -28,8 +27,8 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 
+import checks
 import exchange
 import wine
 
@@ -222,7 +221,7 @@ class Package:
     def says(self, script, *arguments, **options):
         code, said = self.run("-c", textwrap.dedent(script), *arguments, **options)
         if code != 0:
-            raise exchange.Failed(f"exit code {code}: {said}")
+            raise checks.Failed(f"exit code {code}: {said}")
         return said.strip()
 
     @contextlib.contextmanager
@@ -235,7 +234,7 @@ class Package:
 
 def expect(what, found, wanted):
     if found != wanted:
-        raise exchange.Failed(f"{what}: {found!r}, not {wanted!r}")
+        raise checks.Failed(f"{what}: {found!r}, not {wanted!r}")
 
 
 def loader(package):
@@ -249,7 +248,7 @@ def loader(package):
         said = package.says(SAYS_ITS_LIBRARY, **alone)
         for place in (f"{path(beside)}\\datablock.dll (beside the package)", "datablock.dll (the system's loader)"):
             if place not in said:
-                raise exchange.Failed(f"without a library: {said}")
+                raise checks.Failed(f"without a library: {said}")
         # Two entries of PATH depend on the current folder or drive, and lead to libraries from here.
         here, rooted = folder / "here", folder / "rooted"
         for place in (here / "relative", rooted, elsewhere):
@@ -279,7 +278,7 @@ def writes(package):
     with package.blocks() as directory:
         said = package.says(STORES_AFTER_THE_CLOSE, directory=directory)
         if not re.fullmatch(r"b'\\x01'\n(stored|exception: access violation writing .*)", said):
-            raise exchange.Failed(said)
+            raise checks.Failed(said)
         expect("the message", package.says(READS, directory=directory), "[1, 2, 3, 4]")
         package.says('import datablock_ctypes; datablock_ctypes.unlink("block", force=True)', directory=directory)
 
@@ -298,7 +297,7 @@ def ends(package):
         if code != 0 or said or left:
             wrong.append(f"{name}: exit code {code}, left behind {left}, {said}")
     if wrong:
-        raise exchange.Failed("\n".join(wrong))
+        raise checks.Failed("\n".join(wrong))
 
 
 def interrupt(package):
@@ -318,34 +317,29 @@ def pytest(package):
     expect("exit code", code, 0)
 
 
+ALONE = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, pytest)}
+WITH_WORKERS = {check.__name__: check for check in (deliveries, kills)}
+USUAL = [name for name in (*ALONE, *WITH_WORKERS) if name != "pytest"]
+
+
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
-    p.add_argument("checks", nargs="*")
-    a = p.parse_args()
+    a = checks.parser(__doc__, "checks").parse_args()
     wine.require_tools()
     if not PYTHON.exists():
         print(f"NOT RUN: {PYTHON} is missing; `make setup WINDOWS=1` installs it")
         return wine.SKIPPED
+    checks.refuse_unknown(a.checks, [*ALONE, *WITH_WORKERS])
+    wanted = a.checks or USUAL
     build = a.build.resolve()
-    failed = 0
     with tempfile.TemporaryDirectory() as into, wine.prefix(build) as prefix:
         package = Package(prefix, build / "windows/test/datablock.dll")
-        checks = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, pytest)}
-        wanted = a.checks or ["loader", "writes", "ends", "copies", "interrupt", "deliveries", "kills"]
-        if {"deliveries", "kills"} & set(wanted):
+        failed = [name for name in wanted if name in ALONE and checks.fails(name, ALONE[name], package)]
+        with_workers = [name for name in wanted if name in WITH_WORKERS]
+        if with_workers:
             programs = exchange.programs_in(pathlib.Path(into), build)
             programs["python"] = (PYTHON, prefix.path(ROOT / "tests/python/worker.py"))
-            checks |= {play.__name__: lambda p, play=play: play(p, programs) for play in (deliveries, kills)}
-        for name in wanted:
-            began, wrong = time.monotonic(), "ok"
-            try:
-                checks[name](package)
-            except (exchange.Failed, OSError) as failure:
-                failed += 1
-                wrong = f"FAILED: {failure}"
-            print(f"{name:<12}{time.monotonic() - began:>6.1f}s  {wrong}", flush=True)
-    return failed != 0
+            failed += [name for name in with_workers if checks.fails(name, WITH_WORKERS[name], package, programs)]
+    return failed != []
 
 
 if __name__ == "__main__":
