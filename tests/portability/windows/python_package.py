@@ -13,6 +13,9 @@
   copies     a copy of a block's file lies in the directory. The package does not take the copy for
              the block
   interrupt  Ctrl-C ends a wait
+  paths      a directory with characters of several alphabets, as an argument and in DATABLOCK_DIR.
+             What is not UTF-8 is refused
+  sizes      a message of more than 4 GiB. The C type long has 32 bits, in ctypes and in NumPy
   pytest     python/tests, as far as they run on Windows. NOT_RUN says why others do not
 
 Usage: python_package.py BUILD [CHECK]... Without a CHECK all run but `pytest`. Exit code 77: the
@@ -36,6 +39,7 @@ ROOT = wine.HERE.parents[2]
 PYTHON = ROOT / ".tools/windows-python/python.exe"
 PACKAGE = ROOT / "python"
 LIMIT = 300  # seconds for one script
+FOUR_GIB = 4 << 30
 
 SAYS_ITS_LIBRARY = """
     import datablock_ctypes, os, sys
@@ -164,6 +168,54 @@ ENDS = {
         assert not errors, errors
     """ + textwrap.indent(IS_EMPTY, "    "),
 }
+PATHS = r"""
+    import os
+    from datablock_ctypes import Consumer, Invalid, Producer, list_participants, unlink
+    above = os.environ["DATABLOCK_DIR"]
+    folder = os.path.join(above, "\u00fcber \u65e5\u672c")
+    os.mkdir(folder)
+    for directory in folder, folder.encode(), None:
+        if directory is None:
+            os.environ["DATABLOCK_DIR"] = folder
+        with Producer("block", slot_size=64, directory=directory) as producer, \
+                Consumer("block", directory=directory) as consumer:
+            producer.send(b"1")
+            assert consumer.receive(0) == b"1"
+            assert len(list_participants(os.path.join(folder, "block"))) == 2
+        unlink(os.path.join(folder, "block"))
+    os.rmdir(folder)
+    for wrong in above.encode() + b"\\\xff", above + "\\\udcff":
+        try:
+            Producer("block", slot_size=64, directory=wrong)
+        except Invalid as error:
+            print("is not UTF-8" in str(error), "lone surrogate" in str(error))
+"""
+# Under Wine the file is sparse and takes little memory.
+LARGE = """
+    from datablock_ctypes import Consumer, Policy, Producer
+    size = (4 << 30) + (1 << 20)
+    with Producer("block", slot_size=size, policy=Policy.SINGLE, spare_slots=2, consumer_limit=1,
+                  unlink_on_close=True) as producer, Consumer("block") as consumer:
+        for i in 1, 2, 3:  # in each of the slots
+            with producer.write() as slot:
+                slot.data[0], slot.data[size - 1] = i, i + 100
+                slot.commit(size)
+            with consumer.read(0) as seen:
+                print(len(seen.data) == size, seen.data[0], seen.data[size - 1])
+        del slot, seen
+"""
+TYPES = """
+    import ctypes, numpy
+    from datablock_ctypes import Schema
+    class Sizes(ctypes.Structure):
+        _fields_ = [("number", ctypes.c_long), ("count", ctypes.c_ulong), ("longest", ctypes.c_longlong),
+                    ("size", ctypes.c_size_t)]
+    text = "{ number: i32; count: u32; longest: i64; size: u64; }"
+    wanted = Schema.parse(f"schema Sizes 1.0.0 {text}")
+    print(Schema.from_ctypes(Sizes, version=(1, 0, 0)).canonical == wanted.canonical)
+    native = numpy.dtype([("number", "l"), ("count", "L"), ("longest", "q"), ("size", "uintp")], align=True)
+    print(Schema.from_dtype(native, "Sizes", (1, 0, 0)).canonical == wanted.canonical)
+"""
 # The interrupt comes when the diagnosis shows that the consumer waits, and not earlier.
 WAITS = """
     import datablock_ctypes, os, signal, threading, time
@@ -306,6 +358,20 @@ def interrupt(package):
         package.says('import datablock_ctypes; datablock_ctypes.unlink("block")', directory=directory)
 
 
+def paths(package):
+    with package.blocks() as directory:
+        expect("paths", package.says(PATHS, directory=directory), "True False\nFalse True")
+
+
+def sizes(package):
+    expect("types", package.says(TYPES), "True\nTrue")
+    with package.blocks() as directory:
+        if shutil.disk_usage(directory).free < 4 * FOUR_GIB:
+            print(f"NOT RUN: a message of more than 4 GiB: {directory} has less than 16 GiB")
+            return
+        expect("4 GiB", package.says(LARGE, directory=directory), "True 1 101\nTrue 2 102\nTrue 3 103")
+
+
 def pytest(package):
     for test, reason in NOT_RUN.items():
         print(f"NOT RUN: {test}: {reason}")
@@ -317,7 +383,7 @@ def pytest(package):
     expect("exit code", code, 0)
 
 
-ALONE = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, pytest)}
+ALONE = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, paths, sizes, pytest)}
 WITH_WORKERS = {check.__name__: check for check in (deliveries, kills)}
 USUAL = [name for name in (*ALONE, *WITH_WORKERS) if name != "pytest"]
 
