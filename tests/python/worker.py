@@ -545,13 +545,6 @@ def shared_command(worker: Worker, word: str, n: int) -> bool:
     return True
 
 
-def end_at_once() -> NoReturn:
-    """End without exit handlers. That of multiprocessing would remove its folder."""
-    if "multiprocessing.util" in sys.modules:
-        shutil.rmtree(sys.modules["multiprocessing.util"].get_temp_dir(), ignore_errors=True)
-    os._exit(0)
-
-
 def serve(name: str, worker: Worker) -> None:
     """Answer one command for each line until the input ends, then close."""
     for line in iter(sys.stdin.readline, ""):
@@ -562,7 +555,9 @@ def serve(name: str, worker: Worker) -> None:
                 worker.block.close()
                 say("closed")
             elif word == "exit":
-                end_at_once()
+                if "multiprocessing.util" in sys.modules:  # no exit handler removes its folder
+                    shutil.rmtree(sys.modules["multiprocessing.util"].get_temp_dir(), ignore_errors=True)
+                os._exit(0)
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")
             elif not child_command(word, name, worker) and not shared_command(worker, word,

@@ -141,7 +141,7 @@ class Failed(Exception):
 
 
 def fails(name, play, *arguments):
-    """Plays a check with a folder for blocks, prints a line about it, and returns whether it has failed."""
+    """Plays a check with a folder for blocks, prints a line, and returns whether it has failed."""
     began, verdict = time.monotonic(), "ok"
     with blocks() as directory:
         try:

@@ -301,7 +301,7 @@ def loader(package):
         for place in (f"{path(beside)}\\datablock.dll (beside the package)", "datablock.dll (the system's loader)"):
             if place not in said:
                 raise checks.Failed(f"without a library: {said}")
-        # Two entries of PATH depend on the current folder or drive, and lead to libraries from here.
+        # Two entries of PATH depend on the current folder or drive, and lead to libraries here.
         here, rooted = folder / "here", folder / "rooted"
         for place in (here / "relative", rooted, elsewhere):
             place.mkdir(parents=True)

@@ -134,7 +134,7 @@ class Prefix:
     def end(self):
         """Stops everything in the prefix, and removes the blocks and the server's folder.
 
-        Debian's server makes a folder for its socket and its lock, and keeps the name in the prefix.
+        Debian's server makes a folder for its lock and socket, and keeps the name in the prefix.
         """
         self.stop()
         name = self.folder / "wineserver"
