@@ -2,7 +2,7 @@
 # cmake/Windows.cmake builds. windows_test() is in cmake/TestsWindowsLibrary.cmake.
 
 set(windows_python_test tests/portability/windows/python_package.py ${PROJECT_BINARY_DIR})
-windows_test(python ${windows_python_test} loader writes ends copies interrupt)
+windows_test(python ${windows_python_test} loader writes ends copies interrupt paths sizes)
 windows_test(python.exchange ${windows_python_test} deliveries kills)
 windows_test(python.pytest LONG ${windows_python_test} pytest)
 

@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/sys/windows"
 )
@@ -51,6 +52,15 @@ func FileNameRefused(name string) string {
 		return "ends in a dot or a space, which Windows removes from names: choose another"
 	case strings.ContainsAny(name, `<>:"/\|?*`) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' }):
 		return `has a character that Windows does not allow in names (one of <>:"/\|?*, or a control character)`
+	}
+	return ""
+}
+
+// PathRefused says why the system cannot handle a path. Windows has UTF-16: each byte that is not
+// UTF-8 would become the same character, and different paths would lead to one directory.
+func PathRefused(path string) string {
+	if !utf8.ValidString(path) {
+		return "is not UTF-8, which paths on Windows have to be: convert it from its own encoding"
 	}
 	return ""
 }

@@ -41,6 +41,9 @@ const AbsoluteForm = "with '/'"
 // This system can.
 func FileNameRefused(string) string { return "" }
 
+// PathRefused says why the system cannot handle a path. This system can.
+func PathRefused(string) string { return "" }
+
 // SameFileName reports whether two names in one directory lead to the same file.
 func SameFileName(a, b string) bool { return a == b }
 

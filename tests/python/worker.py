@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import ctypes
 import os
+import shutil
 import signal
 import struct
 import sys
@@ -556,6 +557,8 @@ def serve(name: str, worker: Worker) -> None:
                 worker.block.close()
                 say("closed")
             elif word == "exit":
+                if "multiprocessing.util" in sys.modules:  # no exit handler removes its folder
+                    shutil.rmtree(sys.modules["multiprocessing.util"].get_temp_dir(), ignore_errors=True)
                 os._exit(0)
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")

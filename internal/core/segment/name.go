@@ -84,6 +84,9 @@ func ResolveDirectory(directory string) (string, error) {
 		return "", status.Errorf(status.Invalid, "block directory %q is not an absolute path: give one that begins %s",
 			shorten(directory), platform.AbsoluteForm)
 	}
+	if why := platform.PathRefused(directory); why != "" {
+		return "", status.Errorf(status.Invalid, "block directory %q %s", shorten(directory), why)
+	}
 	platform.PrepareDirectory(directory)
 	return filepath.Clean(directory), nil
 }

@@ -239,6 +239,9 @@ func registryAt(directory string) (schema.Registry, error) {
 		return nil, status.Errorf(status.Invalid, "the registry of schemas %q is not an absolute path: give one that "+
 			"begins %s", shorten(string(d)), platform.AbsoluteForm)
 	}
+	if why := platform.PathRefused(string(d)); why != "" {
+		return nil, status.Errorf(status.Invalid, "the registry of schemas %q %s", shorten(string(d)), why)
+	}
 	return d, nil
 }
 

@@ -125,7 +125,15 @@ func (k *kill) watch() {
 
 func (k *kill) attachWitness() {
 	k.t.Helper()
-	k.witness = k.consumer(k.others, "lossless", "--start=oldest", "--echo")
+	k.startWitness()
+	k.witness.attached()
+}
+
+// startWitness does not wait until the witness has attached.
+func (k *kill) startWitness() {
+	k.t.Helper()
+	k.witness = k.launch(launch{language: k.others, role: "consume",
+		args: k.consumerArgs("--delivery=lossless", "--start=oldest", "--echo")})
 	k.segments = append(k.segments, epoch{k.witness, k.controlPath()})
 }
 

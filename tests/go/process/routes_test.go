@@ -84,16 +84,18 @@ var writing = route{"writing", func(k *kill) (*worker, bool) {
 }}
 
 // joinedMeanwhile: a LOSSLESS consumer attaches while the victim writes 2,000 messages per second,
-// for 0.3 s, or longer where a process starts slowly. After a pause of 0.1 s the library calls Go
-// for the claim, and passes the points of Go alone.
+// until the consumer has attached. After a pause of 0.1 s the library calls Go for the claim, and
+// passes the points of Go alone. Therefore the victim has its next command before it needs it.
 var joinedMeanwhile = route{"joined_meanwhile", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--rate=2000")...)
 	if v == nil {
 		return nil, true
 	}
-	v.send(fmt.Sprintf("write %d", 60*int(patience.Seconds())))
-	k.watch()
-	return v, v.diesInstead()
+	k.startWitness()
+	k.witness.send("read 0")
+	died := v.writesUntil(k.witness.hasNews)
+	k.witness.attached()
+	return v, died || v.drive("write 20") // the first claim after the attach, at the latest
 }}
 
 var aborting = route{"aborting", func(k *kill) (*worker, bool) {
@@ -242,8 +244,13 @@ func reading(delivery string, args ...string) route {
 			return nil, true
 		}
 		v.send("read 0") // until its timeout
-		k.producer.write(100)
-		return v, v.diesInstead()
+		k.producer.send("write 100")
+		died := v.diesInstead()
+		for !died && k.producer.busy() { // the timeout has ended the wait for a slow producer
+			died = v.drive("read 0")
+		}
+		k.producer.wrote(100)
+		return v, died
 	}}
 }
 

@@ -33,6 +33,9 @@ var languages = []string{"go", "c", "cpp", "python"}
 // point.
 var speakers = map[side][]string{inGo: {"go", "c", "cpp", "python"}, inC: {"c", "python"}, inline: {"cpp"}}
 
+// killProcess ends a process at once.
+func killProcess(p *os.Process) error { return p.Kill() }
+
 // deathSignalOf returns the signal that ended a process; 0 if it ended by itself.
 func deathSignalOf(ended *os.ProcessState) syscall.Signal {
 	if status := ended.Sys().(syscall.WaitStatus); status.Signaled() {

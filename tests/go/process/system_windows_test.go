@@ -32,13 +32,24 @@ var languages = []string{"go", "c", "cpp"}
 // point.
 var speakers = map[side][]string{inGo: {"go", "c", "cpp"}, inC: {"c"}, inline: {"cpp"}}
 
-// killed is the exit code of a process that died at a crash point: see internal/crash.
+// killed is the exit code of a process that TerminateProcess ended, here or at a crash point: see
+// internal/crash. No program ends with this code by itself. os.Process.Kill would give 1, which is
+// also the code of many failures.
 const killed = 137
 
-// deathSignalOf returns SIGKILL if TerminateProcess ended a process. The exit code is 1 after
-// os.Process.Kill. No worker ends with this code by itself.
+// killProcess ends a process at once.
+func killProcess(p *os.Process) error {
+	h, err := windows.OpenProcess(windows.PROCESS_TERMINATE, false, uint32(p.Pid))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = windows.CloseHandle(h) }()
+	return windows.TerminateProcess(h, killed)
+}
+
+// deathSignalOf returns SIGKILL if TerminateProcess ended a process.
 func deathSignalOf(ended *os.ProcessState) syscall.Signal {
-	if code := ended.ExitCode(); code == killed || code == 1 {
+	if ended.ExitCode() == killed {
 		return syscall.SIGKILL
 	}
 	return 0

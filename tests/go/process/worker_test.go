@@ -231,6 +231,44 @@ func (w *worker) drive(commands ...string) (died bool) {
 	return false
 }
 
+// writesUntil makes a producer write without a pause until a condition holds, and then waits for
+// its answers: the next command is sent before the producer has finished the last one. It reports
+// whether the producer died.
+func (w *worker) writesUntil(holds func() bool) (died bool) {
+	w.t.Helper()
+	commands, deadline := 0, time.Now().Add(patience)
+	for enough := false; !enough || commands > 0; enough = enough || holds() {
+		for ; !enough && commands < 2; commands++ {
+			w.send("write 200")
+		}
+		line, ok, ended, news := w.take()
+		switch {
+		case ended:
+			<-w.ended
+			return true
+		case ok && !echoed(line):
+			commands--
+		case ok:
+		case time.Now().After(deadline):
+			w.fail("has written for %v, and nothing has happened", patience)
+		default:
+			w.awaitNews(news)
+		}
+	}
+	return false
+}
+
+// awaitNews waits for a line of the worker, for at most a millisecond.
+func (w *worker) awaitNews(news <-chan struct{}) {
+	select {
+	case <-news:
+	case <-time.After(time.Millisecond):
+		if w.meanwhile != nil {
+			w.meanwhile()
+		}
+	}
+}
+
 // diesInstead waits for an answer, and reports whether the worker died before it.
 func (w *worker) diesInstead() bool {
 	w.t.Helper()
@@ -318,7 +356,7 @@ func (w *worker) refused() string {
 // kill kills the worker with SIGKILL, and waits until the kernel has released its resources.
 func (w *worker) kill() {
 	w.t.Helper()
-	require.NoError(w.t, w.cmd.Process.Kill())
+	require.NoError(w.t, killProcess(w.cmd.Process))
 	require.Equal(w.t, syscall.SIGKILL, w.deathSignal())
 }
 
@@ -376,7 +414,14 @@ func (s summary) number(t testing.TB, key string) uint64 {
 // write makes a producer write n messages. All of them must succeed.
 func (w *worker) write(n int) summary {
 	w.t.Helper()
-	s := parseSummary(w.ask(fmt.Sprintf("write %d", n), "wrote="))
+	w.send(fmt.Sprintf("write %d", n))
+	return w.wrote(n)
+}
+
+// wrote waits until a producer has written n messages. All of them must have succeeded.
+func (w *worker) wrote(n int) summary {
+	w.t.Helper()
+	s := parseSummary(w.expect("wrote="))
 	if s["end"] != "OK" || s["wrote"] != fmt.Sprint(n) {
 		w.fail("wrote %v, expected %d", s, n)
 	}

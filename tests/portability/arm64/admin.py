@@ -14,7 +14,8 @@ import subprocess
 import sys
 
 import emulator
-from exchange import Failed, Worker
+from emulator import Failed
+from exchange import Worker
 
 SAME = (("list",), ("validate", "--shm-name", "exchange"), ("diagnose", "--shm-name", "exchange"),
         ("history", "--shm-name", "exchange"))
@@ -83,17 +84,9 @@ def main():
     build = pathlib.Path(sys.argv[1]).resolve()
     into = emulator.folder(build)
     programs = build / "datablock-admin", into / "native/datablock-admin"
-    failed = 0
-    for name, kind in (("native", (build / "tests/c/worker", None)), ("arm64", (into / "worker.inline", emulator.NEW))):
-        wrong = ""
-        with emulator.blocks() as directory:
-            try:
-                scenario(programs, kind, directory)
-            except (Failed, OSError) as what:
-                wrong = str(what)
-        print(f"blocks of a worker, {name}: {wrong or 'ok'}")
-        failed += wrong != ""
-    return failed
+    workers = {"native": (build / "tests/c/worker", None), "arm64": (into / "worker.inline", emulator.NEW)}
+    return any([emulator.fails(f"blocks of a worker, {name}", scenario, programs, kind)
+                for name, kind in workers.items()])
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -133,6 +134,22 @@ def blocks():
     with tempfile.TemporaryDirectory(dir="/dev/shm", prefix="datablock-arm64-") as directory:
         os.chmod(directory, 0o755)  # one test continues as another user
         yield directory
+
+
+class Failed(Exception):
+    """What a check has found."""
+
+
+def fails(name, play, *arguments):
+    """Plays a check with a folder for blocks, prints a line, and returns whether it has failed."""
+    began, verdict = time.monotonic(), "ok"
+    with blocks() as directory:
+        try:
+            play(*arguments, directory)
+        except (Failed, OSError) as failure:
+            verdict = f"FAILED: {failure}"
+    print(f"{name:<40}{time.monotonic() - began:>6.1f}s  {verdict}", flush=True)
+    return verdict != "ok"
 
 
 def run(words, limit, **options):

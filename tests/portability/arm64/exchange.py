@@ -22,10 +22,6 @@ import time
 import emulator
 
 
-class Failed(Exception):
-    pass
-
-
 class Worker:
     """A worker, as described in tests/README.md.
 
@@ -41,10 +37,10 @@ class Worker:
 
     def expect(self, pattern):
         if not select.select([self.process.stdout], [], [], 60)[0]:
-            raise Failed(f"{self.name}: nothing within a minute, where {pattern} was to come")
+            raise emulator.Failed(f"{self.name}: nothing within a minute, where {pattern} was to come")
         line = self.process.stdout.readline().decode().rstrip()
         if not re.fullmatch(pattern, line):
-            raise Failed(f"{self.name} said '{line}', not {pattern}")
+            raise emulator.Failed(f"{self.name} said '{line}', not {pattern}")
         return line
 
     def send(self, line):
@@ -57,7 +53,7 @@ class Worker:
         self.process.stdout.close()
 
 
-def exchange(first, second, directory, deliveries, each):
+def exchange(first, second, deliveries, each, directory):
     """A producer dies in the middle of a message. Its successor has the other architecture.
 
     Readers of both architectures read all messages. `deliveries` has those of each architecture.
@@ -99,27 +95,18 @@ def exchange(first, second, directory, deliveries, each):
 
 
 def run_exchanges(workers, native, ways, deliveries, each):
-    """Returns how many exchanges failed.
+    """Returns whether an exchange has failed.
 
     `ways` has pairs: how the emulated worker calls the library, and its machine. Each is on both
     sides once.
     """
-    failed = 0
-    print(f"\n{'producer':<10}{'successor':<11}{'way':<10}{'machine':<9}{'time':>7}  verdict")
+    failed = []
     for way, machine in ways:
         emulated, here = (workers[way], machine), (native, None)
-        for first, second in ((emulated, here), (here, emulated)):
-            began, wrong = time.monotonic(), ""
-            with emulator.blocks() as directory:
-                try:
-                    exchange(first, second, directory, deliveries, each)
-                except (Failed, OSError) as what:
-                    wrong = str(what)
-            names = ["native" if kind[1] is None else "arm64" for kind in (first, second)]
-            print(f"{names[0]:<10}{names[1]:<11}{way:<10}{machine.name:<9}"
-                  f"{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
-            failed += wrong != ""
-    return failed
+        for what, first, second in ((f"{way} {machine.name}, then native", emulated, here),
+                                    (f"native, then {way} {machine.name}", here, emulated)):
+            failed.append(emulator.fails(what, exchange, first, second, deliveries, each))
+    return any(failed)
 
 
 def main():
@@ -139,7 +126,7 @@ def main():
     if a.all:
         workers = {way: emulator.folder(a.build) / f"worker.{way}" for way in ("exported", "inline")}
         ways = [(way, machine) for machine in emulator.MACHINES for way in workers]
-        return 1 if run_exchanges(workers, native, ways, (every, every), each=5000) else 0
+        return run_exchanges(workers, native, ways, (every, every), each=5000)
     began = time.monotonic()
     into = emulator.folder(a.build) / "quick"
     emulator.build_library(a.build.resolve(), into, a.soname, a.ldflags)
@@ -149,7 +136,7 @@ def main():
     # The exported functions are the inline functions, compiled into the library. The second
     # producer's architecture reads with each delivery.
     ways = [("inline", emulator.NEW), ("exported", emulator.OLD)]
-    return 1 if run_exchanges(workers, native, ways, (("ordered",), every), each=1000) else 0
+    return run_exchanges(workers, native, ways, (("ordered",), every), each=1000)
 
 
 if __name__ == "__main__":

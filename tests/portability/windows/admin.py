@@ -12,17 +12,15 @@ Usage: admin.py BUILD [CHECK]... BUILD is as in library.py, and `make windows` m
 Exit code 77: the tools are missing.
 """
 
-import argparse
 import contextlib
 import json
 import pathlib
 import re
 import sys
 import tempfile
-import time
 
+import checks
 import exchange
-import library
 import wine
 
 SCHEMA = "schema Host 1.0.0 { a: f64; }\n"
@@ -44,7 +42,7 @@ class Admin:
         found, said = self.prefix.run(self.program, *arguments, "--directory", self.prefix.path(stage.directory),
                                       limit=60, **options)
         if found != code:
-            raise exchange.Failed(f"{' '.join(map(str, arguments))}: exit code {found}, not {code}: {said}")
+            raise checks.Failed(f"{' '.join(map(str, arguments))}: exit code {found}, not {code}: {said}")
         return said
 
     @contextlib.contextmanager
@@ -66,7 +64,7 @@ class Admin:
 def has(said, *patterns):
     for pattern in patterns:
         if not re.search(pattern, said, re.M):
-            raise exchange.Failed(f"no {pattern!r} in: {said}")
+            raise checks.Failed(f"no {pattern!r} in: {said}")
 
 
 def living(admin):
@@ -78,7 +76,7 @@ def living(admin):
         has(admin.run(stage, "diagnose", "block"), "33 healthy, 0 stuck", "WRITING +3 .*alive", "COMMITTED +0 .*alive")
         shown = json.loads(admin.run(stage, "list", "--json"))
         if shown[0]["name"] != "block":
-            raise exchange.Failed(f"list --json: {shown}")
+            raise checks.Failed(f"list --json: {shown}")
         has(admin.run(stage, "unlink", "block", code=4), "is being written by pid")
 
 
@@ -131,13 +129,13 @@ def garbage(admin):
     with admin.stage() as stage:
         half = stage.start(admin.programs["c_inline"], "produce", *PRODUCING, crash=CREATED_HALF, attached=False)
         if half.line() is not None:
-            raise exchange.Failed("the producer has not died while it made its block")
+            raise checks.Failed("the producer has not died while it made its block")
         half.kill()
         files = sorted(file.name for file in pathlib.Path(stage.directory).iterdir())
         has(admin.run(stage, "list"), "no blocks")
         said = admin.run(stage, "gc")
         if not files or [f"removed {name}" for name in files] != sorted(said.split("\n")[:-1]):
-            raise exchange.Failed(f"gc says {said!r} of {files}")
+            raise checks.Failed(f"gc says {said!r} of {files}")
         left_nothing(stage)
         has(admin.run(stage, "gc"), "nothing to remove")
 
@@ -145,11 +143,28 @@ def garbage(admin):
 def left_nothing(stage):
     left = [file.name for file in pathlib.Path(stage.directory).iterdir()]
     if left:
-        raise exchange.Failed(f"left behind: {left}")
+        raise checks.Failed(f"left behind: {left}")
+
+
+@contextlib.contextmanager
+def default_registry(admin):
+    """Lists the test's schema in the default folder, which outlasts this run and is empty of it."""
+    def registered():
+        return list(admin.prefix.folder.glob("drive_c/users/*/AppData/Local/DataBlock/schemas/Host@1.0.0.schema"))
+
+    def empty():
+        for file in registered():
+            file.unlink()
+
+    empty()  # of what an interrupted run has left
+    try:
+        yield registered
+    finally:
+        empty()
 
 
 def schemas(admin):
-    with admin.stage() as stage, tempfile.TemporaryDirectory() as folder:
+    with admin.stage() as stage, tempfile.TemporaryDirectory() as folder, default_registry(admin) as registered:
         folder = pathlib.Path(folder)
         path = admin.prefix.path
         (folder / "old.schema").write_text(SCHEMA)
@@ -159,10 +174,8 @@ def schemas(admin):
             admin.run(stage, "schema", "register", path(folder / "old.schema"), *more)
             has(admin.run(stage, "schema", "list", *more), r"^Host@1\.0\.0 +8 ")
             has(admin.run(stage, "schema", "show", "registered:Host@1", *more), "a: f64")
-        found = list(admin.prefix.folder.glob("drive_c/users/*/AppData/Local/DataBlock/schemas/Host@1.0.0.schema"))
-        if len(found) != 1:
-            raise exchange.Failed(f"in the default folder: {found}")
-        found[0].unlink()
+        if len(registered()) != 1:
+            raise checks.Failed(f"in the default folder: {registered()}")
         producer = stage.start(admin.programs["c_inline"], "produce", *PRODUCING, f"--schema={SCHEMA.strip()}")
         has(admin.run(stage, "schema", "show", "block:block"), "schema Host 1.0.0")
         admin.run(stage, "schema", "check", "block:block", path(folder / "old.schema"))
@@ -185,39 +198,25 @@ def refusals(admin):
         has(admin.run(stage, "validate", "text", code=1), re.escape(f"{directory}\\text"))
     code, said = admin.prefix.run(admin.program, "list", "--directory", "relative")
     if code != 2 or "begins with a drive" not in said:
-        raise exchange.Failed(f"a relative directory: exit code {code}: {said}")
+        raise checks.Failed(f"a relative directory: exit code {code}: {said}")
     code, said = admin.prefix.run(admin.program, "list", "--directory", "C:\\missing")
     if code != 3 or "C:\\missing" not in said:
-        raise exchange.Failed(f"a missing directory: exit code {code}: {said}")
+        raise checks.Failed(f"a missing directory: exit code {code}: {said}")
     code, said = admin.prefix.run(admin.program, "list")  # the default directory
     if code != 0:
-        raise exchange.Failed(f"the default directory: exit code {code}: {said}")
+        raise checks.Failed(f"the default directory: exit code {code}: {said}")
 
 
-CHECKS = (living, dead, damage, garbage, schemas, refusals)
+CHECKS = {check.__name__: check for check in (living, dead, damage, garbage, schemas, refusals)}
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
-    p.add_argument("checks", nargs="*")
-    a = p.parse_args()
+    a = checks.parser(__doc__, "checks").parse_args()
     wine.require_tools()
-    library.refuse_unknown(a.checks, {check.__name__ for check in CHECKS})
-    failed = 0
+    checks.refuse_unknown(a.checks, CHECKS)
     with tempfile.TemporaryDirectory() as into, wine.prefix(a.build) as prefix:
         admin = Admin(prefix, a.build.resolve(), pathlib.Path(into))
-        for check in CHECKS:
-            if a.checks and check.__name__ not in a.checks:
-                continue
-            began, wrong = time.monotonic(), "ok"
-            try:
-                check(admin)
-            except (exchange.Failed, OSError) as failure:
-                failed += 1
-                wrong = f"FAILED: {failure}"
-            print(f"{check.__name__:<12}{time.monotonic() - began:>6.1f}s  {wrong}", flush=True)
-    return failed != 0
+        return any([checks.fails(name, CHECKS[name], admin) for name in a.checks or CHECKS])
 
 
 if __name__ == "__main__":

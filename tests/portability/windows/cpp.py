@@ -5,12 +5,12 @@ Usage: cpp.py BUILD [TEST]... BUILD is as in library.py. A TEST is a name such a
 code 77: the tools are missing.
 """
 
-import argparse
 import pathlib
 import shutil
 import sys
 import tempfile
 
+import checks
 import headers
 import library
 import wine
@@ -29,7 +29,7 @@ def build(into, dll, wanted):
     shutil.copy(dll / "datablock.dll", into)
     programs = []
     sources = sorted((ROOT / "tests/cpp").glob("test_*.cpp"))
-    library.refuse_unknown(wanted, {source.stem for source in sources})
+    checks.refuse_unknown(wanted, {source.stem for source in sources})
     for source in sources:
         if source.stem in NOT_RUN and not wanted:
             print(f"NOT RUN: {source.stem}: {NOT_RUN[source.stem]}")
@@ -44,10 +44,7 @@ def build(into, dll, wanted):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
-    p.add_argument("tests", nargs="*")
-    a = p.parse_args()
+    a = checks.parser(__doc__, "tests").parse_args()
     wine.require_tools()
     with tempfile.TemporaryDirectory() as into:
         programs = build(pathlib.Path(into), a.build.resolve() / "windows/test", set(a.tests))

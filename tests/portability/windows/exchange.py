@@ -16,18 +16,17 @@ Usage: exchange.py BUILD [--messages=N] [--kills=N]. BUILD is as in library.py. 
 tools are missing.
 """
 
-import argparse
 import os
 import pathlib
 import random
 import re
 import select
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 
+import checks
 import headers
 import wine
 
@@ -37,10 +36,6 @@ GEOMETRY = ["--slot-size=200"]
 VICTIMS = ("c_inline", "go", "c", "cpp")
 PRODUCING = ["--flags=lossless", "--slots=8", "--spare=24", *GEOMETRY]
 DELIVERING = ["--flags=lossless", "--slots=64", "--spare=24", *GEOMETRY]
-
-
-class Failed(Exception):
-    pass
 
 
 class Worker:
@@ -60,7 +55,7 @@ class Worker:
         end = time.monotonic() + self.patience
         while b"\n" not in self.rest:
             if not select.select([self.process.stdout], [], [], max(0, end - time.monotonic()))[0]:
-                raise Failed(f"{self.name}: no answer within {self.patience} s")
+                raise checks.Failed(f"{self.name}: no answer within {self.patience} s")
             more = os.read(self.process.stdout.fileno(), 1 << 16)
             if not more:
                 return None
@@ -72,7 +67,7 @@ class Worker:
         line = self.line()
         found = re.fullmatch(pattern, line or "")
         if not found:
-            raise Failed(f"{self.name} said {line!r}, not {pattern}")
+            raise checks.Failed(f"{self.name} said {line!r}, not {pattern}")
         return found
 
     def send(self, command):
@@ -81,7 +76,7 @@ class Worker:
     def kill_alive(self):
         """Kills the worker, which has to be alive: an end of its own would pass for the kill."""
         if (code := self.process.poll()) is not None:
-            raise Failed(f"{self.name} ended by itself before the kill, with exit code {code}")
+            raise checks.Failed(f"{self.name} ended by itself before the kill, with exit code {code}")
         self.process.kill()
 
     def kill(self):
@@ -146,7 +141,7 @@ def aftermath(stage, program, witness, committed):
     successor.send("write 20")
     first = int(successor.expect(r"wrote=20 first=(\d+) last=\d+ end=OK")[1])
     if not committed <= first <= committed + 1:
-        raise Failed(f"the next producer begins at {first}, and {committed} messages were reported")
+        raise checks.Failed(f"the next producer begins at {first}, and {committed} messages were reported")
     successor.send("close")
     successor.expect("closed")
     witness.expect(rf"read={first + 20} missed=0 first=0 last={first + 19} bad=0 sum=.* end=CLOSED")
@@ -185,7 +180,7 @@ def consumer_dies(prefix, programs, name, other, delivery):
         while (line := producer.line()) is not None and not line.startswith("wrote="):
             count += line.startswith("committed ")
         if line is None or count != 300:
-            raise Failed(f"{producer.name} has reported {count} messages, then {line!r}")
+            raise checks.Failed(f"{producer.name} has reported {count} messages, then {line!r}")
         producer.send("close")
         producer.expect("closed")
         witness.expect(r"read=300 missed=0 first=0 last=299 bad=0 sum=.* end=CLOSED")
@@ -215,23 +210,16 @@ def programs_in(into, build):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
+    p = checks.parser(__doc__)
     p.add_argument("--messages", type=int, default=1000)
     p.add_argument("--kills", type=int, default=4)
     a = p.parse_args()
     wine.require_tools()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the prefix is stopped in every case
-    failures = []
+    failed = []
 
-    def check(what, play, *arguments):
-        began, wrong = time.monotonic(), ""
-        try:
-            play(*arguments)
-        except (Failed, OSError) as failure:
-            wrong = str(failure)
-            failures.append(f"{what}: {wrong}")
-        print(f"{what:<50}{time.monotonic() - began:>6.1f}s  {wrong or 'ok'}", flush=True)
+    def check(what, *play):
+        if checks.fails(what, *play):
+            failed.append(what)
 
     with tempfile.TemporaryDirectory() as into, wine.prefix(a.build) as prefix:
         programs = programs_in(pathlib.Path(into), a.build.resolve())
@@ -243,9 +231,8 @@ def main():
             delivery = ("lossless", "ordered", "latest")[i % 3]
             check(f"kill {i}: {delivery} reader {name} among {other}", consumer_dies, prefix, programs, name, other,
                   delivery)
-    for failure in failures:
-        print(f"FAILED: {failure}")
-    return failures != []
+    print(f"{len(failed)} failed: {', '.join(failed) or 'none'}")
+    return failed != []
 
 
 if __name__ == "__main__":

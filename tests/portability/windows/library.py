@@ -9,16 +9,15 @@ Usage: library.py BUILD [TEST]... BUILD has windows/test/datablock.dll, which
 77: the tools are missing.
 """
 
-import argparse
 import dataclasses
 import pathlib
 import re
 import shutil
-import signal
 import sys
 import tempfile
 import time
 
+import checks
 import headers
 import wine
 
@@ -54,7 +53,7 @@ def build(into, library, wanted):
     programs = []
     shutil.copy(library / "datablock.dll", into)
     sources = [*sorted((ROOT / "tests/c").glob("test_*.c")), *sorted(wine.HERE.glob("test_*.c"))]
-    refuse_unknown(wanted, {source.stem for source in sources} - set(NOT_RUN))
+    checks.refuse_unknown(wanted, {source.stem for source in sources} - set(NOT_RUN))
     for source in sources:
         if source.stem in NOT_RUN:
             if not wanted:
@@ -72,13 +71,6 @@ def build(into, library, wanted):
     if run.failed:
         sys.exit(f"{run.failed} of {run.compiled} programs do not compile")
     return programs
-
-
-def refuse_unknown(wanted, known):
-    """Ends the program if a wanted test does not exist: a run of nothing must not pass."""
-    unknown = sorted(set(wanted) - set(known))
-    if unknown:
-        sys.exit(f"there is no test {', '.join(unknown)}; there are {', '.join(sorted(known))}")
 
 
 def run_tests(prefix, programs):
@@ -103,12 +95,8 @@ def run_tests(prefix, programs):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
-    p.add_argument("tests", nargs="*")
-    a = p.parse_args()
+    a = checks.parser(__doc__, "tests").parse_args()
     wine.require_tools()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the prefix is stopped in every case
     library = a.build.resolve() / "windows/test"
     with tempfile.TemporaryDirectory() as into, wine.prefix(a.build) as prefix:
         failed = run_tests(prefix, build(pathlib.Path(into), library, set(a.tests)))

@@ -15,15 +15,14 @@ Usage: package.py BUILD [--messages=N]. `make windows` makes build/windows. Exit
 are missing.
 """
 
-import argparse
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 
+import checks
 import headers
 import wine
 
@@ -103,12 +102,10 @@ def exchange(prefix, programs, package, messages):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
+    p = checks.parser(__doc__)
     p.add_argument("--messages", type=int, default=10000)
     a = p.parse_args()
     wine.require_tools()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the prefix is stopped in every case
     built = a.build.resolve() / "windows"
     with tempfile.TemporaryDirectory() as folder, wine.prefix(a.build) as prefix:
         package, into = pathlib.Path(folder) / "package", pathlib.Path(folder) / "programs"

@@ -13,13 +13,15 @@
   copies     a copy of a block's file lies in the directory. The package does not take the copy for
              the block
   interrupt  Ctrl-C ends a wait
+  paths      a directory with characters of several alphabets, as an argument and in DATABLOCK_DIR.
+             What is not UTF-8 is refused
+  sizes      a message of more than 4 GiB. The C type long has 32 bits, in ctypes and in NumPy
   pytest     python/tests, as far as they run on Windows. NOT_RUN says why others do not
 
 Usage: python_package.py BUILD [CHECK]... Without a CHECK all run but `pytest`. Exit code 77: the
 tools are missing.
 """
 
-import argparse
 import contextlib
 import pathlib
 import re
@@ -28,8 +30,8 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 
+import checks
 import exchange
 import wine
 
@@ -37,6 +39,7 @@ ROOT = wine.HERE.parents[2]
 PYTHON = ROOT / ".tools/windows-python/python.exe"
 PACKAGE = ROOT / "python"
 LIMIT = 300  # seconds for one script
+FOUR_GIB = 4 << 30
 
 SAYS_ITS_LIBRARY = """
     import datablock_ctypes, os, sys
@@ -165,10 +168,67 @@ ENDS = {
         assert not errors, errors
     """ + textwrap.indent(IS_EMPTY, "    "),
 }
+PATHS = r"""
+    import os
+    from datablock_ctypes import Consumer, Invalid, Producer, list_participants, unlink
+    above = os.environ["DATABLOCK_DIR"]
+    folder = os.path.join(above, "\u00fcber \u65e5\u672c")
+    os.mkdir(folder)
+    for directory in folder, folder.encode(), None:
+        if directory is None:
+            os.environ["DATABLOCK_DIR"] = folder
+        with Producer("block", slot_size=64, directory=directory) as producer, \
+                Consumer("block", directory=directory) as consumer:
+            producer.send(b"1")
+            assert consumer.receive(0) == b"1"
+            assert len(list_participants(os.path.join(folder, "block"))) == 2
+        unlink(os.path.join(folder, "block"))
+    os.rmdir(folder)
+    for wrong in above.encode() + b"\\\xff", above + "\\\udcff":
+        try:
+            Producer("block", slot_size=64, directory=wrong)
+        except Invalid as error:
+            print("is not UTF-8" in str(error), "lone surrogate" in str(error))
+"""
+# Under Wine the file is sparse and takes little memory.
+LARGE = """
+    from datablock_ctypes import Consumer, Policy, Producer
+    size = (4 << 30) + (1 << 20)
+    with Producer("block", slot_size=size, policy=Policy.SINGLE, spare_slots=2, consumer_limit=1,
+                  unlink_on_close=True) as producer, Consumer("block") as consumer:
+        for i in 1, 2, 3:  # in each of the slots
+            with producer.write() as slot:
+                slot.data[0], slot.data[size - 1] = i, i + 100
+                slot.commit(size)
+            with consumer.read(0) as seen:
+                print(len(seen.data) == size, seen.data[0], seen.data[size - 1])
+        del slot, seen
+"""
+TYPES = """
+    import ctypes, numpy
+    from datablock_ctypes import Schema
+    class Sizes(ctypes.Structure):
+        _fields_ = [("number", ctypes.c_long), ("count", ctypes.c_ulong), ("longest", ctypes.c_longlong),
+                    ("size", ctypes.c_size_t)]
+    text = "{ number: i32; count: u32; longest: i64; size: u64; }"
+    wanted = Schema.parse(f"schema Sizes 1.0.0 {text}")
+    print(Schema.from_ctypes(Sizes, version=(1, 0, 0)).canonical == wanted.canonical)
+    native = numpy.dtype([("number", "l"), ("count", "L"), ("longest", "q"), ("size", "uintp")], align=True)
+    print(Schema.from_dtype(native, "Sizes", (1, 0, 0)).canonical == wanted.canonical)
+"""
+# The interrupt comes when the diagnosis shows that the consumer waits, and not earlier.
 WAITS = """
-    import datablock_ctypes, signal, threading, _thread
+    import datablock_ctypes, os, signal, threading, time
+    def interrupt():
+        deadline = time.monotonic() + 60
+        while not any(row.row > 0 and row.waits > 0 for row in datablock_ctypes.list_participants("block")):
+            if time.monotonic() > deadline:
+                print("the consumer has not begun to wait", flush=True)
+                os._exit(1)
+            time.sleep(0.01)
+        signal.raise_signal(signal.SIGINT)
     with datablock_ctypes.Producer("block", slot_size=64), datablock_ctypes.Consumer("block") as consumer:
-        threading.Timer(0.5, lambda: signal.raise_signal(signal.SIGINT)).start()
+        threading.Thread(target=interrupt).start()
         try:
             consumer.receive()
         except KeyboardInterrupt:
@@ -193,14 +253,14 @@ class Package:
         prefix.environment |= {"PYTHONPATH": prefix.path(PACKAGE), "PYTHONDONTWRITEBYTECODE": "1",
                                "DATABLOCK_LIBRARY": prefix.path(library)}
 
-    def run(self, *arguments, directory=None, limit=LIMIT, **variables):
+    def run(self, *arguments, directory=None, cwd=None, limit=LIMIT, **variables):
         """Runs Python to its end. Returns the exit code and what it said.
 
         Python cannot begin with /dev/null as its input, which Wine takes for another device.
         """
         if directory is not None:
             variables["DATABLOCK_DIR"] = self.prefix.path(directory)
-        process = self.prefix.start(PYTHON, *arguments, variables=variables, stdin=subprocess.PIPE,
+        process = self.prefix.start(PYTHON, *arguments, variables=variables, cwd=cwd, stdin=subprocess.PIPE,
                                     stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             said, _ = process.communicate(timeout=limit)
@@ -213,7 +273,7 @@ class Package:
     def says(self, script, *arguments, **options):
         code, said = self.run("-c", textwrap.dedent(script), *arguments, **options)
         if code != 0:
-            raise exchange.Failed(f"exit code {code}: {said}")
+            raise checks.Failed(f"exit code {code}: {said}")
         return said.strip()
 
     @contextlib.contextmanager
@@ -226,7 +286,7 @@ class Package:
 
 def expect(what, found, wanted):
     if found != wanted:
-        raise exchange.Failed(f"{what}: {found!r}, not {wanted!r}")
+        raise checks.Failed(f"{what}: {found!r}, not {wanted!r}")
 
 
 def loader(package):
@@ -235,16 +295,20 @@ def loader(package):
         folder = pathlib.Path(folder)
         copy, beside, elsewhere = folder / "package", folder / "package/datablock_ctypes", folder / "elsewhere"
         shutil.copytree(PACKAGE / "datablock_ctypes", beside, ignore=shutil.ignore_patterns("__pycache__"))
-        elsewhere.mkdir()
         # Wine puts WINEPATH before the PATH of its registry, and ignores the PATH of this machine.
         alone = {"PYTHONPATH": path(copy), "DATABLOCK_LIBRARY": ""}
         said = package.says(SAYS_ITS_LIBRARY, **alone)
         for place in (f"{path(beside)}\\datablock.dll (beside the package)", "datablock.dll (the system's loader)"):
             if place not in said:
-                raise exchange.Failed(f"without a library: {said}")
-        shutil.copy(package.library, elsewhere)
+                raise checks.Failed(f"without a library: {said}")
+        # Two entries of PATH depend on the current folder or drive, and lead to libraries here.
+        here, rooted = folder / "here", folder / "rooted"
+        for place in (here / "relative", rooted, elsewhere):
+            place.mkdir(parents=True)
+            shutil.copy(package.library, place)
         there = path(elsewhere / "datablock.dll")
-        expect("on PATH", package.says(SAYS_ITS_LIBRARY, WINEPATH=f"relative;{path(elsewhere)}", **alone), there)
+        entries = ";".join(["relative", path(rooted).removeprefix("Z:"), path(elsewhere)])
+        expect("on PATH", package.says(SAYS_ITS_LIBRARY, WINEPATH=entries, cwd=here, **alone), there)
         expect("add_dll_directory", package.says(SAYS_ITS_LIBRARY, path(elsewhere), **alone), "datablock.dll")
         shutil.copy(package.library, beside)
         expect("beside the package", package.says(SAYS_ITS_LIBRARY, WINEPATH=path(elsewhere), **alone),
@@ -266,7 +330,7 @@ def writes(package):
     with package.blocks() as directory:
         said = package.says(STORES_AFTER_THE_CLOSE, directory=directory)
         if not re.fullmatch(r"b'\\x01'\n(stored|exception: access violation writing .*)", said):
-            raise exchange.Failed(said)
+            raise checks.Failed(said)
         expect("the message", package.says(READS, directory=directory), "[1, 2, 3, 4]")
         package.says('import datablock_ctypes; datablock_ctypes.unlink("block", force=True)', directory=directory)
 
@@ -285,13 +349,27 @@ def ends(package):
         if code != 0 or said or left:
             wrong.append(f"{name}: exit code {code}, left behind {left}, {said}")
     if wrong:
-        raise exchange.Failed("\n".join(wrong))
+        raise checks.Failed("\n".join(wrong))
 
 
 def interrupt(package):
     with package.blocks() as directory:
         expect("Ctrl-C", package.says(WAITS, directory=directory), "interrupted")
         package.says('import datablock_ctypes; datablock_ctypes.unlink("block")', directory=directory)
+
+
+def paths(package):
+    with package.blocks() as directory:
+        expect("paths", package.says(PATHS, directory=directory), "True False\nFalse True")
+
+
+def sizes(package):
+    expect("types", package.says(TYPES), "True\nTrue")
+    with package.blocks() as directory:
+        if shutil.disk_usage(directory).free < 4 * FOUR_GIB:
+            print(f"NOT RUN: a message of more than 4 GiB: {directory} has less than 16 GiB")
+            return
+        expect("4 GiB", package.says(LARGE, directory=directory), "True 1 101\nTrue 2 102\nTrue 3 103")
 
 
 def pytest(package):
@@ -305,34 +383,29 @@ def pytest(package):
     expect("exit code", code, 0)
 
 
+ALONE = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, paths, sizes, pytest)}
+WITH_WORKERS = {check.__name__: check for check in (deliveries, kills)}
+USUAL = [name for name in (*ALONE, *WITH_WORKERS) if name != "pytest"]
+
+
 def main():
-    p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("build", type=pathlib.Path)
-    p.add_argument("checks", nargs="*")
-    a = p.parse_args()
+    a = checks.parser(__doc__, "checks").parse_args()
     wine.require_tools()
     if not PYTHON.exists():
         print(f"NOT RUN: {PYTHON} is missing; `make setup WINDOWS=1` installs it")
         return wine.SKIPPED
+    checks.refuse_unknown(a.checks, [*ALONE, *WITH_WORKERS])
+    wanted = a.checks or USUAL
     build = a.build.resolve()
-    failed = 0
     with tempfile.TemporaryDirectory() as into, wine.prefix(build) as prefix:
         package = Package(prefix, build / "windows/test/datablock.dll")
-        checks = {check.__name__: check for check in (loader, writes, ends, copies, interrupt, pytest)}
-        wanted = a.checks or ["loader", "writes", "ends", "copies", "interrupt", "deliveries", "kills"]
-        if {"deliveries", "kills"} & set(wanted):
+        failed = [name for name in wanted if name in ALONE and checks.fails(name, ALONE[name], package)]
+        with_workers = [name for name in wanted if name in WITH_WORKERS]
+        if with_workers:
             programs = exchange.programs_in(pathlib.Path(into), build)
             programs["python"] = (PYTHON, prefix.path(ROOT / "tests/python/worker.py"))
-            checks |= {play.__name__: lambda p, play=play: play(p, programs) for play in (deliveries, kills)}
-        for name in wanted:
-            began, wrong = time.monotonic(), "ok"
-            try:
-                checks[name](package)
-            except (exchange.Failed, OSError) as failure:
-                failed += 1
-                wrong = f"FAILED: {failure}"
-            print(f"{name:<12}{time.monotonic() - began:>6.1f}s  {wrong}", flush=True)
-    return failed != 0
+            failed += [name for name in with_workers if checks.fails(name, WITH_WORKERS[name], package, programs)]
+    return failed != []
 
 
 if __name__ == "__main__":

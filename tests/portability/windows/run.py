@@ -11,13 +11,13 @@ Wine shows that the calls of the system are used as its interface says, and that
 on it. It does not show how Windows itself decides about access, or how long its calls take.
 """
 
-import argparse
 import json
 import os
 import pathlib
 import subprocess
 import sys
 
+import checks
 import exchange
 import wine
 
@@ -113,8 +113,7 @@ def run_processes(prefix, into, build_folder, long, arguments):
 
 
 def main():
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("build", type=pathlib.Path)
+    p = checks.parser(__doc__)
     p.add_argument("part")
     p.add_argument("--long", action="store_true")
     a, more = p.parse_known_args()

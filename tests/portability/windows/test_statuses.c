@@ -77,6 +77,31 @@ static void names_that_windows_refuses(void) {
     CHECK_DETAIL(consume("CAMERA", &options), DATABLOCK_E_INVALID, "camera");
 }
 
+/* Each wrong byte would be the character U+FFFD. There is a folder with this name. */
+static void directories_that_are_not_utf8(void) {
+    static const char *const endings[] = {"\\\xff", "\\\xc3", "\\\xed\xa0\x80"};
+    wchar_t wide[300];
+    CHECK(MultiByteToWideChar(CP_UTF8, 0, test_directory(), -1, wide, 200) > 0);
+    wcscat(wide, L"\\\xfffd");
+    CHECK(CreateDirectoryW(wide, NULL));
+    for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
+        datablock_config config = ring_config(4);
+        datablock_consumer_options options = options_here(DATABLOCK_LATEST);
+        char directory[300], path[310];
+        snprintf(directory, sizeof directory, "%s%s", test_directory(), endings[i]);
+        snprintf(path, sizeof path, "%s\\block", directory);
+        config.directory = options.directory = directory;
+        CHECK_DETAIL(produce("block", &config), DATABLOCK_E_INVALID, "is not UTF-8");
+        CHECK_DETAIL(consume("block", &options), DATABLOCK_E_INVALID, "is not UTF-8");
+        CHECK_DETAIL(datablock_unlink(path, 0), DATABLOCK_E_INVALID, "is not UTF-8");
+        config = ring_config(4);
+        config.registered = "Sample@1";
+        config.registry = directory;
+        CHECK_DETAIL(produce("block", &config), DATABLOCK_E_INVALID, "is not UTF-8");
+    }
+    CHECK(RemoveDirectoryW(wide));
+}
+
 static HANDLE alone(const char *path) {
     HANDLE file = CreateFileA(path, GENERIC_READ, 0, NULL, OPEN_EXISTING, 0, NULL);
     CHECK(file != INVALID_HANDLE_VALUE);
@@ -126,6 +151,7 @@ int main(int argc, char **argv) {
         {"what-is-missing", what_is_missing},
         {"who-may-open", who_may_open},
         {"names-that-windows-refuses", names_that_windows_refuses},
+        {"directories-that-are-not-utf8", directories_that_are_not_utf8},
         {"files-that-are-no-block", files_that_are_no_block},
         {"a-full-volume", a_full_volume},
     };

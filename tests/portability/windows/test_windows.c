@@ -1,9 +1,11 @@
 /*
  * What the C half of the library does on Windows alone: the end of threads, paths and environment
- * in UTF-16, mapped files, and the end of a process beside a sleeping thread.
+ * in UTF-16, mapped files, sizes, and the end of a process beside a sleeping thread.
  */
 #include "../../c/other.h"
 #include "../../c/pair.h"
+
+#include "datablock_schema.h"
 
 #include <psapi.h>
 
@@ -190,6 +192,73 @@ static void absolute_names(void) {
     CHECK_STATUS(datablock_consumer_open("C:form", &options, &consumer), DATABLOCK_E_INVALID);
 }
 
+/* ---- Sizes ----------------------------------------------------------------------------------- */
+
+struct sizes {
+    long number;
+    unsigned long count;
+    long long longest;
+    size_t size;
+    ptrdiff_t difference;
+    wchar_t letter;
+};
+static const datablock_schema_field sizes_fields[] = {
+    DATABLOCK_FIELD(struct sizes, number), DATABLOCK_FIELD(struct sizes, count),
+    DATABLOCK_FIELD(struct sizes, longest), DATABLOCK_FIELD(struct sizes, size),
+    DATABLOCK_FIELD(struct sizes, difference), DATABLOCK_FIELD(struct sizes, letter),
+};
+static const datablock_schema_layout sizes_layout = DATABLOCK_LAYOUT(struct sizes, sizes_fields);
+
+/* `long` has 32 bits, and a size has 64. */
+static void types_of_windows(void) {
+    datablock_schema described, text;
+    CHECK_OK(datablock_schema_parse("schema Sizes 1.0.0 { number: i32; count: u32; longest: i64; size: u64; "
+                                    "difference: i64; letter: u16; }", &text));
+    CHECK_OK(datablock_schema_describe("Sizes", 1, 0, 0, &sizes_layout, &described));
+    CHECK(strcmp(described.canonical, text.canonical) == 0);
+    datablock_schema_free(&described);
+    datablock_schema_free(&text);
+}
+
+/* Offsets and lengths beyond 4 GiB. Under Wine the file is sparse and takes little memory. */
+static void a_message_of_more_than_4_gib(void) {
+    static const uint64_t size = (UINT64_C(4) << 30) + (1 << 20);
+    ULARGE_INTEGER space;
+    datablock_config config;
+    datablock_consumer_options options = options_here(DATABLOCK_ORDERED);
+    datablock_producer producer;
+    datablock_consumer consumer;
+    datablock_write_slot written;
+    datablock_read_slot read;
+    CHECK_OK(datablock_config_init(&config, DATABLOCK_SINGLE));
+    config.directory = test_directory();
+    config.slot_size = size;
+    config.consumer_limit = 1;
+    config.spare_slots = 2;
+    CHECK(GetDiskFreeSpaceExA(config.directory, &space, NULL, NULL));
+    if (space.QuadPart < 4 * size) {
+        printf("    SKIPPED: the directory has no %llu bytes\n", (unsigned long long)(4 * size));
+        return;
+    }
+    CHECK_OK(datablock_producer_open("large", &config, &producer));
+    CHECK_OK(datablock_consumer_open("large", &options, &consumer));
+    for (unsigned char i = 1; i <= 3; i++) { /* in each of the slots */
+        CHECK_OK(datablock_write_begin(producer, 1000, &written));
+        CHECK(written.capacity >= size);
+        ((unsigned char *)written.data)[0] = i;
+        ((unsigned char *)written.data)[size - 1] = (unsigned char)(i + 100);
+        CHECK_OK(datablock_write_commit(producer, &written, size));
+        CHECK_OK(datablock_read_begin(consumer, 1000, &read));
+        CHECK(read.length == size);
+        CHECK(((const unsigned char *)read.data)[0] == i);
+        CHECK(((const unsigned char *)read.data)[size - 1] == i + 100);
+        CHECK_OK(datablock_read_end(consumer, &read));
+    }
+    CHECK_OK(datablock_consumer_close(consumer));
+    CHECK_OK(datablock_producer_close(producer));
+    CHECK_OK(unlink_here("large"));
+}
+
 /* ---- Processes ------------------------------------------------------------------------------- */
 
 static datablock_consumer sleeper;
@@ -252,6 +321,8 @@ int main(int argc, char **argv) {
         {"the-library-stays", the_library_stays},
         {"texts-are-utf8", texts_are_utf8},
         {"absolute-names", absolute_names},
+        {"types-of-windows", types_of_windows},
+        {"a-message-of-more-than-4-GiB", a_message_of_more_than_4_gib},
         {"a-process-ends-beside-a-sleeping-thread", a_process_ends_beside_a_sleeping_thread},
     };
     return run_scenarios(scenarios, sizeof scenarios / sizeof scenarios[0], argc, argv);

@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -131,8 +132,14 @@ class Prefix:
                            stderr=subprocess.DEVNULL, check=False)
 
     def end(self):
-        """Stops everything in the prefix, and removes the blocks."""
+        """Stops everything in the prefix, and removes the blocks and the server's folder.
+
+        Debian's server makes a folder for its lock and socket, and keeps the name in the prefix.
+        """
         self.stop()
+        name = self.folder / "wineserver"
+        if name.exists() and (its := re.fullmatch(r"wine-\w+", name.read_text())):
+            shutil.rmtree(pathlib.Path(os.environ.get("TMPDIR", "/tmp"), its[0]), ignore_errors=True)
         shutil.rmtree(self.blocks, ignore_errors=True)
         self.lock.close()
 
