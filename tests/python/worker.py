@@ -557,13 +557,12 @@ def serve(name: str, worker: Worker) -> None:
                 worker.block.close()
                 say("closed")
             elif word == "exit":
-                if "multiprocessing.util" in sys.modules:  # no exit handler removes its folder
-                    shutil.rmtree(sys.modules["multiprocessing.util"].get_temp_dir(), ignore_errors=True)
+                if util := sys.modules.get("multiprocessing.util"):  # no exit handler removes its folder
+                    shutil.rmtree(util.get_temp_dir(), ignore_errors=True)
                 os._exit(0)
             elif word == "descriptors":
                 say(f"descriptors {descriptors()}")
-            elif not child_command(word, name, worker) and not shared_command(worker, word,
-                                                                              n) and not worker.command(word, n):
+            elif not (child_command(word, name, worker) or shared_command(worker, word, n) or worker.command(word, n)):
                 say(f"error UNSUPPORTED {word}")
         except DataBlockError as error:
             say_error(error)
