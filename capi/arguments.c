@@ -40,12 +40,13 @@ datablock_status datablock_consumer_options_init(datablock_consumer_options *opt
 
 /*
  * Configuration structs grow at their end. The sizes of version 1 never change: they are the sizes
- * that the oldest program passes. A newer program's larger struct is accepted while every byte that
+ * that the oldest program passes, and the bytes that the init functions write. A later version that
+ * grows a struct exports another init function. A newer program's larger struct is accepted while every byte that
  * this library does not know is zero.
  */
-enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
-_Static_assert(offsetof(datablock_config, algorithm) == CONFIG_SIZE_V1, "version 1");
-_Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
+enum { CONFIG_SIZE_V1 = 144, OPTIONS_SIZE_V1 = 128, SIZE_LIMIT = 4096 };
+_Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
+_Static_assert(sizeof(datablock_consumer_options) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
 static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size,
@@ -68,11 +69,13 @@ static datablock_status import_struct(const char *what, const void *given, uint3
     return DATABLOCK_OK;
 }
 
-static datablock_status check_reserved(const char *what, uint32_t reserved0,
-                                       const uint64_t *reserved, size_t count) {
-    if (reserved0 != 0) {
-        return dbshim_invalid("%s.reserved0 is %u: reserved fields must be zero", what, reserved0);
-    }
+static datablock_status check_zero(const char *what, const char *field, uint32_t reserved) {
+    return reserved == 0
+               ? DATABLOCK_OK
+               : dbshim_invalid("%s.%s is %u: reserved fields must be zero", what, field, reserved);
+}
+
+static datablock_status check_reserved(const char *what, const uint64_t *reserved, size_t count) {
     for (size_t i = 0; i < count; i++) {
         if (reserved[i] != 0) {
             return dbshim_invalid("%s.reserved[%zu] is %llu: reserved fields must be zero", what, i,
@@ -101,7 +104,8 @@ datablock_status dbshim_import_config(const datablock_config *config, const char
     *own = (datablock_config){0};
     if ((status = import_struct("config", config, CONFIG_SIZE_V1, own, sizeof *own)) !=
             DATABLOCK_OK ||
-        (status = check_reserved("config", own->reserved1, own->reserved,
+        (status = check_zero("config", "reserved1", own->reserved1)) != DATABLOCK_OK ||
+        (status = check_reserved("config", own->reserved,
                                  sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("config", own->secret, own->secret_length)) != DATABLOCK_OK ||
         (status = dbshim_check_schema("config.schema", own->schema)) != DATABLOCK_OK ||
@@ -123,7 +127,9 @@ datablock_status dbshim_import_options(const datablock_consumer_options *options
                                                    own, sizeof *own)) != DATABLOCK_OK) {
         return status;
     }
-    if ((status = check_reserved("consumer_options", own->reserved0 | own->reserved1, own->reserved,
+    if ((status = check_zero("consumer_options", "reserved0", own->reserved0)) != DATABLOCK_OK ||
+        (status = check_zero("consumer_options", "reserved1", own->reserved1)) != DATABLOCK_OK ||
+        (status = check_reserved("consumer_options", own->reserved,
                                  sizeof own->reserved / sizeof own->reserved[0])) != DATABLOCK_OK ||
         (status = check_secret("consumer_options", own->secret, own->secret_length)) !=
             DATABLOCK_OK ||

@@ -63,14 +63,17 @@ static datablock_status look_for_room(dbshim_thread *thread, uint32_t index, int
     if (timeout_ms < -1) {
         return DATABLOCK_E_BUSY;
     }
-    int looks =
-        timeout_ms == 0 ? DATABLOCK_TUNING_FULL_LOOKS_POLL : DATABLOCK_TUNING_FULL_LOOKS_WAIT;
-    for (; looks > 0; looks--) {
+    const bool waits = dbshim_part_ms(timeout_ms) != 0;
+    const int most = waits ? DATABLOCK_TUNING_FULL_LOOKS_WAIT : DATABLOCK_TUNING_FULL_LOOKS_POLL;
+    for (int looks = 1;; looks++) {
         if (datablock_inline_claim(p, out)) {
             return DATABLOCK_OK;
         }
         if (!is_held_up(p)) {
             return DATABLOCK_E_BUSY;
+        }
+        if (looks == most) {
+            break;
         }
         /* Each look takes the line of the consumer's cursor away from the consumer. */
         for (int i = 0; i < DATABLOCK_INLINE_STAND_BACK; i++) {

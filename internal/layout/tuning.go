@@ -44,7 +44,7 @@ const (
 	BackoffNsGo = 1000
 	BackoffNsC  = 500
 
-	// Looks of a claim in C that finds the ring full, with a back-off after each: of a claim that
+	// Looks of a claim in C that finds the ring full, with a back-off between them: of a claim that
 	// does not wait, and of a claim that waits, before it enters Go.
 	FullLooksPoll = 2
 	FullLooksWait = 40

@@ -233,7 +233,8 @@ class Consumer(Reader):
                     self._raws.append(raw)
                     return None  # type: ignore[return-value]
                 self._hold_later(begun, reference, timeout)
-            pages = self._memory.pages
+            # The view is stored last: an interrupt may have come between `pages` and `_base`.
+            pages = self._memory.pages if self._view is not None else None
             if pages is None:
                 pages = self._map_pages(words[0])
             start = words[0] - self._base
@@ -274,7 +275,8 @@ class Consumer(Reader):
                 status = self._begin(self._number, look, reference)
                 if status != 0:
                     self._hold_later(status, reference, timeout)
-            pages = self._memory.pages
+            # The view is stored last: an interrupt may have come between `pages` and `_base`.
+            pages = self._memory.pages if self._view is not None else None
             if pages is None:
                 pages = self._map_pages(words[0])
             start = words[0] - self._base

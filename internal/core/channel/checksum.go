@@ -49,6 +49,9 @@ func (c *Consumer) VerifyHold(id uint64, index, token uint32) error {
 	}
 	length := min(c.SlotWords(index)[layout.SlotLength/8], c.SlotBytes)
 	if !c.Intact(index, id, length) {
+		if !c.ownsRow() { // without a row nothing keeps the producer from reusing the slot
+			return c.fenced()
+		}
 		*c.hot.checksums++
 		return c.notIntact(id, length)
 	}

@@ -78,6 +78,9 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 	}
 	if c.Checksum == segment.ChecksumEnforced && !c.Intact(h.slot, id, length) {
 		c.endHold(h)
+		if !c.ownsRow() { // without a row nothing keeps the producer from reusing the slot
+			return c.fenced()
+		}
 		*c.hot.checksums++
 		return c.notIntact(id, length)
 	}
