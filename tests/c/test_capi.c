@@ -101,7 +101,7 @@ static void struct_sizes(void) {
 
     config->size = 0;
     CHECK_DETAIL(datablock_producer_open("sizes", config, &producer), DATABLOCK_E_INVALID, "datablock_config_init");
-    config->size = sizeof *config - 1;
+    config->size = offsetof(datablock_config, algorithm) - 1; /* version 1 ends there */
     CHECK_DETAIL(datablock_producer_open("sizes", config, &producer), DATABLOCK_E_INVALID, "config.size");
     config->size = 0xdeadbeef;
     CHECK_DETAIL(datablock_producer_open("sizes", config, &producer), DATABLOCK_E_INVALID, "config.size");
@@ -117,7 +117,7 @@ static void struct_sizes(void) {
         uint64_t newer;
     } wider = {.options = options_here(DATABLOCK_LATEST)};
     datablock_consumer consumer = {78};
-    wider.options.size = sizeof wider.options - 8; /* less than version 1 has */
+    wider.options.size = offsetof(datablock_consumer_options, wait_ms) - 8; /* version 1 ends there */
     CHECK_DETAIL(datablock_consumer_open("sizes", &wider.options, &consumer), DATABLOCK_E_INVALID,
                  "datablock_consumer_options_init");
     wider.options.size = sizeof wider;
