@@ -88,7 +88,7 @@ def test_many_consumers_wait_in_few_threads(directory):
         async def main():
             for number in range(3):
                 tasks = [asyncio.create_task(aio.receive(consumer)) for consumer in consumers]
-                await until(lambda: asleep("many0") and asleep(f"many{MANY - 1}"))
+                await until(lambda: all(asleep(f"many{i}") for i in range(MANY)))
                 assert threads() == -(-MANY // _waiters.MOST)
                 for producer in producers[::-1] if number % 2 else producers:
                     producer.send(b"%s %d" % (producer.name.encode(), number))
