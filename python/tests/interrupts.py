@@ -79,6 +79,31 @@ def returning(code):
     return found
 
 
+@functools.lru_cache(None)
+def offsets(code):
+    """The offsets of the instructions, in order."""
+    return [one.offset for one in dis.get_instructions(code)]
+
+
+def after(frame):
+    """The offset at which a frame goes on after the call that it is in.
+
+    During a call, `f_lasti` is the offset of the call or of one of its cache entries.
+    """
+    return next((one for one in offsets(frame.f_code) if one > frame.f_lasti), None)
+
+
+def leaves(frame):
+    """Whether the frame only returns, and each caller in the package returns what it gets."""
+    offset = frame.f_lasti
+    while offset in returning(frame.f_code):
+        frame = frame.f_back
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return True
+        offset = after(frame)
+    return False
+
+
 def one_step(frame):
     if frame.f_code.co_name not in ONE_STEP_FUNCTIONS or frame.f_lineno is None:
         return False
@@ -125,12 +150,7 @@ class At:
                 # The end of an except clause. No interpreter checks for signals there, and an
                 # exception would damage the interpreter's own state.
                 return self.inside
-            outermost = not frame.f_back.f_code.co_filename.startswith(PACKAGE)
-            if (
-                not one_step(frame)
-                and not in_an_end(frame)
-                and not (outermost and frame.f_lasti in returning(frame.f_code))
-            ):
+            if not one_step(frame) and not in_an_end(frame) and not leaves(frame):
                 self.left -= 1
                 if self.left == 0:
                     self.place = f"{frame.f_code.co_name}:{frame.f_lineno} offset {frame.f_lasti}"
