@@ -306,12 +306,15 @@ static void a_wake_ends_the_sleep(void) {
     }
     static const size_t counts[] = {0, 1, 2, 127, 128, MANY};
     for (size_t c = 0; c < sizeof counts / sizeof counts[0]; c++) {
-        struct sleeper s = {.consumers = consumers, .count = counts[c]};
-        double seconds = seconds_of(&s);
-        if (seconds > WAKES * WAKE_SECONDS(counts[c])) {
-            fprintf(stderr, "%d wakes of a wait for %zu took %.3f s\n", WAKES, counts[c], seconds);
+        double limit = WAKES * WAKE_SECONDS(counts[c]), seconds = 2 * limit;
+        for (int try = 0; try < 3 && seconds > limit; try++) { /* other programs may have the processor */
+            struct sleeper s = {.consumers = consumers, .count = counts[c]};
+            seconds = seconds_of(&s);
+            if (seconds > limit) {
+                fprintf(stderr, "%d wakes of a wait for %zu took %.3f s\n", WAKES, counts[c], seconds);
+            }
         }
-        CHECK(seconds <= WAKES * WAKE_SECONDS(counts[c]));
+        CHECK(seconds <= limit);
     }
     for (size_t i = 0; i < MANY; i++) {
         close_pair(&pairs[i]);
