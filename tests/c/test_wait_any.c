@@ -290,8 +290,7 @@ static double seconds_of(struct sleeper *s) {
 #ifdef _WIN32
 #define WAKE_SECONDS(count) (0.2 + 0.02 * (double)(count))
 #else
-/* Less than a tick, also under an emulator on a busy machine. */
-#define WAKE_SECONDS(count) 0.08
+#define WAKE_SECONDS(count) 0.05
 #endif
 
 /* The wake-up ends the sleep at once, and not at the next tick of 100 ms. */
