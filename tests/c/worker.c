@@ -11,7 +11,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <sched.h>
 
 #include "portable.h"
 #include "worker_lines.h"
@@ -82,13 +81,21 @@ static void configure_producer(const char *directory) {
     salt = number_option("salt", 0);
 }
 
+/* The pause after failed poll number `failed` in a row. sched_yield alone would leave the processor
+ * to a program that computes for a whole time slice each time. */
+static void after_failed_poll(unsigned failed) {
+    if (failed % 200 == 0) {
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+}
+
 static datablock_status producer_begin(void) {
-    for (;;) {
+    for (unsigned failed = 1;; failed++) {
         datablock_status status = datablock_write_begin(producer, poll_only ? 0 : timeout_ms, &claim);
         if (!poll_only || status != DATABLOCK_E_TIMEOUT) {
             return status;
         }
-        sched_yield();
+        after_failed_poll(failed);
     }
 }
 
@@ -182,7 +189,7 @@ static void configure_consumer(const char *directory) {
 }
 
 static datablock_status consumer_next(datablock_read_slot *slot) {
-    for (;;) {
+    for (unsigned failed = 1;; failed++) {
         bool ready;
         datablock_status status = any ? datablock_wait_any(&consumer, 1, timeout_ms, &ready) : DATABLOCK_OK;
         if (status != DATABLOCK_OK) {
@@ -192,7 +199,7 @@ static datablock_status consumer_next(datablock_read_slot *slot) {
         if (!(poll_only || any) || (status != DATABLOCK_E_TIMEOUT && status != DATABLOCK_E_NO_PRODUCER)) {
             return status;
         }
-        sched_yield();
+        after_failed_poll(failed);
     }
 }
 

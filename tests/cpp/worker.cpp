@@ -33,7 +33,6 @@ static unsigned long inline_points;
 #include <map>
 #include <memory>
 #include <optional>
-#include <sched.h>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -69,12 +68,14 @@ struct Patience {
     bool any = false; // waits with datablock_wait_any
 
     template <typename Call> void operator()(Call call) const {
-        for (;;) {
+        for (unsigned failed = 1;; failed++) {
             datablock_status status = call(poll ? 0 : timeout_ms);
             if (!poll || (status != DATABLOCK_E_TIMEOUT && status != DATABLOCK_E_NO_PRODUCER)) {
                 return check(status);
             }
-            sched_yield();
+            if (failed % 200 == 0) { // sched_yield would wait for the time slice of a program that computes
+                std::this_thread::sleep_for(std::chrono::microseconds(50));
+            }
         }
     }
 };

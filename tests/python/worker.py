@@ -183,6 +183,15 @@ class Options:
             usage(f"--{key} is unknown here")
 
 
+def after_failed_poll(failed: int) -> None:
+    """Pauses after every 200th failed poll in a row.
+
+    sched_yield would leave the processor to a program that computes for a whole time slice.
+    """
+    if failed % 200 == 0:
+        time.sleep(0.00005)
+
+
 def descriptors() -> int:
     return len(os.listdir("/proc/self/fd")) - 1  # without the descriptor of listdir
 
@@ -246,13 +255,15 @@ class ProducingWorker:
         self.block = self.open_block()
 
     def _begin(self) -> WriteSlot:
+        failed = 0
         while True:
             try:
                 return self.block.write(0 if self.poll else self.timeout).__enter__()
             except Timeout:
                 if not self.poll:
                     raise
-            os.sched_yield()
+            failed += 1
+            after_failed_poll(failed)
 
     def _finish(self, slot: WriteSlot) -> None:
         slot.commit(self.payload.fill(slot, self.salt))
@@ -332,6 +343,7 @@ class ConsumingWorker:
         self.block = self.open_block()
 
     def _next(self) -> ReadSlot:
+        failed = 0
         while True:
             if self.any and not datablock_ctypes.wait_any([self.block], self.timeout):
                 raise Timeout("waited for any of one block")
@@ -340,7 +352,8 @@ class ConsumingWorker:
             except Timeout:
                 if not self.poll:
                     raise
-            os.sched_yield()
+            failed += 1
+            after_failed_poll(failed)
 
     def command(self, word: str, n: int) -> bool:
         if word == "read":

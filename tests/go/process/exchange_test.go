@@ -90,7 +90,7 @@ func TestExchangeByPolling(t *testing.T) {
 		p := b.producer(producer, "--poll")
 		c := b.consumer(consumer, "lossless", "--poll")
 		c.send("read 0")
-		n := fewer(scaled(50_000), producer, consumer)
+		n := fewer(scaled(20_000), producer, consumer)
 		p.write(n)
 		p.close()
 		s := parseSummary(finished(c))

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"datablock/internal/core/channel"
@@ -105,7 +104,7 @@ func (c *consumer) withHeld(word string, s channel.ReadSlot) {
 
 // next reads a message. A polling consumer repeats the call until there is one.
 func (c *consumer) next() (channel.ReadSlot, error) {
-	for {
+	for failed := 1; ; failed++ {
 		timeout := c.timeout
 		if c.any {
 			if err := channel.WaitAny(timeout, []*channel.Consumer{c.Consumer}, make([]bool, 1)); err != nil {
@@ -119,7 +118,7 @@ func (c *consumer) next() (channel.ReadSlot, error) {
 		if !(c.poll || c.any) || !errors.Is(err, status.Timeout) && !errors.Is(err, status.NoProducer) {
 			return s, err
 		}
-		runtime.Gosched()
+		afterFailedPoll(failed)
 	}
 }
 

@@ -3,7 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"time"
 
@@ -92,9 +91,17 @@ func (p *producer) command(word string, n uint64) bool {
 	return true
 }
 
+// afterFailedPoll pauses after failed poll number n in a row. runtime.Gosched would not leave the
+// processor to another process, and the time slices of the two would alternate.
+func afterFailedPoll(n int) {
+	if n%200 == 0 {
+		time.Sleep(50 * time.Microsecond)
+	}
+}
+
 // begin claims a slot. A polling producer repeats the call until there is free capacity.
 func (p *producer) begin() (err error) {
-	for {
+	for failed := 1; ; failed++ {
 		timeout := p.timeout
 		if p.poll {
 			timeout = 0
@@ -103,7 +110,7 @@ func (p *producer) begin() (err error) {
 		if !p.poll || !errors.Is(err, status.Timeout) {
 			return err
 		}
-		runtime.Gosched()
+		afterFailedPoll(failed)
 	}
 }
 
