@@ -79,6 +79,8 @@ class Producer(Writer):
       in the place of a block whose producer lives.
     - ``unlink_on_close``: a clean close removes the block. Attached consumers read what is left.
     - ``timestamp``: each commit stores a timestamp.
+    - ``reclaim``: use the slot of a message again as soon as every LOSSLESS consumer has released
+      it, before the ring laps. Others then find the message overwritten. The newest message stays.
 
     Timeouts are seconds. None waits for ever, 0 does not wait. Other Python threads run while a
     call waits, and Ctrl-C ends the wait. One thread at a time may use the object; any thread may
@@ -116,6 +118,7 @@ class Producer(Writer):
         registry: StrPath | None = None,
         zone_schema: Schema | str | None = None,
         algorithm: ChecksumAlgorithm = ChecksumAlgorithm.DEFAULT,
+        reclaim: bool = False,
     ) -> None:
         loaded = library()
         config = Config()
@@ -143,6 +146,7 @@ class Producer(Writer):
             (force, _types.FLAG_FORCE),
             (unlink_on_close, _types.FLAG_UNLINK_ON_CLOSE),
             (timestamp, _types.FLAG_TIMESTAMP),
+            (reclaim, _types.FLAG_RECLAIM),
         ):
             if wanted:
                 config.flags |= flag

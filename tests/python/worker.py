@@ -220,7 +220,7 @@ class ProducingWorker:
     def __init__(self, name: str, options: Options) -> None:
         policies = {"": Policy.RING, "ring": Policy.RING, "single": Policy.SINGLE, "double": Policy.DOUBLE_BUFFER}
         flags = set(filter(None, options.text("flags").split(",")))
-        for flag in flags - {"lossless", "replace", "force", "unlink", "timestamp"}:
+        for flag in flags - {"lossless", "replace", "force", "unlink", "timestamp", "reclaim"}:
             usage(f"--flags={flag} is unknown")
         settings = {
             "policy": options.choice("policy", policies),
@@ -239,6 +239,7 @@ class ProducingWorker:
             "force": "force" in flags,
             "unlink_on_close": "unlink" in flags,
             "timestamp": "timestamp" in flags,
+            "reclaim": "reclaim" in flags,
             "schema": options.text("schema") or None,
             "zone_schema": options.text("zone-schema") or None,
             "registered": options.text("registered") or None,

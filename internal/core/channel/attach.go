@@ -240,14 +240,14 @@ func (c *Consumer) secureSpare() error {
 func (c *Consumer) join(start segment.Start) {
 	switch {
 	case c.delivery == segment.Lossless && start == segment.StartOldest:
-		c.next = c.OldestPossible(c.Segment.End())
+		c.next = c.OldestPresent()
 		c.joinAt()
 	case c.delivery == segment.Lossless:
 		c.joinLatest()
 	default:
 		c.next = c.Segment.End()
 		if start == segment.StartOldest {
-			c.next = c.OldestPossible(c.next)
+			c.next = c.OldestPresent()
 		} else if c.delivery == segment.Latest && c.next > 0 && !layout.EntryEmpty(c.Entry(c.next-1).Load()) {
 			c.next-- // the newest message present counts as unread
 		}
@@ -298,7 +298,7 @@ func (c *Consumer) resume() {
 		return
 	}
 	if unbound {
-		c.next = max(c.next, c.OldestPossible(c.Segment.End()))
+		c.next = c.OldestFrom(c.next, c.Segment.End())
 	}
 	// The cursor is never behind what was released: after a death here the consumer returns to the
 	// same cursor.

@@ -76,6 +76,9 @@ func (b *Segment) OldestFrom(from, next uint64) uint64 {
 	return id
 }
 
+// OldestPresent returns the smallest id that is present, or that of the next message.
+func (b *Segment) OldestPresent() uint64 { return b.OldestFrom(0, b.End()) }
+
 // EntryMarks are the bits of an entry that recovery may set while the message stays.
 const EntryMarks = layout.EntryFence | layout.EntryLost
 
