@@ -217,6 +217,7 @@ type BlockInfo struct {
 	State     uint32
 	Checksum  uint32 // a ChecksumPolicy
 	Algorithm uint32 // a ChecksumAlgorithm; 0 without checksums
+	Reclaims  bool   // the producer reclaims messages: see Reclaim
 }
 
 // List describes the blocks in a directory ("" for the default one), sorted by name. It opens
