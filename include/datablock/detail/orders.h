@@ -18,8 +18,8 @@
  *
  *   access            | order   | pairs with, and why
  *   ------------------+---------+------------------------------------------------------------------
- *   PUBLISH           | SC      | ENTRY, RECHECK: the compare-and-swap of the entry, which a message
- *                     |         | enters, or which a reclaimed message leaves; note 1
+ *   PUBLISH           | SC      | ENTRY, RECHECK: the compare-and-swap of the entry, for a message
+ *                     |         | that is published, or that is reclaimed; note 1
  *   ENTRY             | SC      | PUBLISH: a reader's load of an entry; an acquire. SC: note 2
  *   SCAN_EPOCH        | SC      | comes before ENTRY, so that ENTRY is not older; acquire is enough
  *   PIN               | SC      | SCAN_EPOCH_ADD, PINS: the reader pins, then makes RECHECK; note 3

@@ -192,10 +192,9 @@ DATABLOCK_INLINE_COLD void datablock_inline_reclaim(datablock_inline_producer *p
              end = p->next == 0 || p->released < p->next ? p->released : p->next - 1;
     for (int i = 0; i < DATABLOCK_TUNING_RECLAIM_MOST && id < end; i++, id++) {
         uint32_t at = DATABLOCK_LAYOUT_CAST(uint32_t, id % b->slot_count);
-        uint64_t known = p->expected[at], entry = datablock_layout_entry(
-                                              id, DATABLOCK_LAYOUT_SLOT_RECLAIMED);
+        uint64_t known = p->expected[at], expected = known,
+                 entry = datablock_layout_entry(id, DATABLOCK_LAYOUT_SLOT_RECLAIMED);
         uint32_t slot = datablock_layout_entry_slot(known);
-        uint64_t expected = known;
         if (slot < b->slots && (known & DATABLOCK_LAYOUT_ENTRY_FENCE) == 0 &&
             __atomic_compare_exchange_n(&b->entries[at], &expected, entry, false,
                                         DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN)) {

@@ -113,7 +113,7 @@ typedef struct datablock_inline_producer {
      * was no LOSSLESS consumer.
      */
     uint64_t released;
-    uint64_t reclaimed;     /* no message below can be reclaimed any more */
+    uint64_t reclaimed; /* no message below can be reclaimed any more */
 } datablock_inline_producer;
 
 #define DATABLOCK_INLINE_APART 2

@@ -156,7 +156,8 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 	for id = next; id > o.OldestPossible(next); {
 		id--
 		v = o.Entry(id).Load()
-		if !layout.EntryEmpty(v) && layout.EntryID(v, id) >= id && v&layout.EntryLost == 0 && !o.IsReclaimed(v) {
+		if !layout.EntryEmpty(v) && layout.EntryID(v, id) >= id && v&layout.EntryLost == 0 &&
+			!o.IsReclaimed(v) {
 			return v, layout.EntryID(v, id), true
 		}
 	}
@@ -167,12 +168,13 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 // may have been used again meanwhile, and the copy means nothing.
 //
 // A slot is used again only after another message has taken its place in the ring, or after the
-// message was reclaimed. Then its claim mark changes before its payload does. Therefore copyOut loads the mark first, then the entry: if
-// the entry is unchanged, the mark belongs to the message. After the copy, the mark alone decides
-// where other processors see stores in order, and a message may leave the ring during the copy.
-// Elsewhere the entry has to be unchanged too. (Non-temporal stores of a program that fills its
-// slot become visible late, not early: they come after the mark, too.) The read-modify-write in
-// between is a barrier: no load of the copy comes after the loads of the last check.
+// message was reclaimed. Then its claim mark changes before its payload does. Therefore copyOut
+// loads the mark first, then the entry: if the entry is unchanged, the mark belongs to the message.
+// After the copy, the mark alone decides where other processors see stores in order, and a message
+// may leave the ring during the copy. Elsewhere the entry has to be unchanged too. (Non-temporal
+// stores of a program that fills its slot become visible late, not early: they come after the mark,
+// too.) The read-modify-write in between is a barrier: no load of the copy comes after the loads of
+// the last check.
 func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable bool, err error) {
 	slot := layout.EntrySlot(v)
 	if slot >= o.Slots() {
