@@ -96,6 +96,7 @@ func attach(l segment.Location, o segment.ConsumerOptions) (*Consumer, error) {
 		return nil, status.Errorf(status.Superseded, "block %q was being replaced when its producer died: the next "+
 			"producer to open it finishes that", b.BlockName())
 	}
+	b.Populate(false) // before the cursor holds the producer up
 
 	returning, err := a.FindRow(o)
 	if err != nil {
