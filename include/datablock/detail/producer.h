@@ -182,26 +182,34 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
 }
 
 /*
- * Producer.reclaim: retires the slots of messages that every LOSSLESS consumer has released. The
- * ring keeps the newest message.
+ * Producer.reclaim: retires the slots of messages that every LOSSLESS consumer has released, in the
+ * order of their ids. It stops at the newest message, and at an entry that another process has
+ * changed. A joiner at oldest counts on the load of join_epoch before each swap.
  */
 DATABLOCK_INLINE_COLD void datablock_inline_reclaim(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
     uint64_t oldest = p->next < b->slot_count ? 0 : p->next - b->slot_count,
              id = p->reclaimed < oldest ? oldest : p->reclaimed,
              end = p->next == 0 || p->released < p->next ? p->released : p->next - 1;
-    for (int i = 0; i < DATABLOCK_TUNING_RECLAIM_MOST && id < end; i++, id++) {
+    for (int i = 0; i < DATABLOCK_TUNING_RECLAIM_MOST && id < end &&
+                    __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
+                                    DATABLOCK_ORDER_JOIN_EPOCH) == p->acked;
+         i++, id++) {
         uint32_t at = DATABLOCK_LAYOUT_CAST(uint32_t, id % b->slot_count);
         uint64_t known = p->expected[at], expected = known,
                  entry = datablock_layout_entry(id, DATABLOCK_LAYOUT_SLOT_RECLAIMED);
         uint32_t slot = datablock_layout_entry_slot(known);
-        if (slot < b->slots && (known & DATABLOCK_LAYOUT_ENTRY_FENCE) == 0 &&
-            __atomic_compare_exchange_n(&b->entries[at], &expected, entry, false,
-                                        DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN)) {
-            DATABLOCK_CRASH_POINT("claim.reclaimed");
-            p->expected[at] = entry;
-            p->retired[p->retired_count++] = slot;
+        if (slot >= b->slots) { /* reclaimed already */
+            continue;
         }
+        if ((known & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0 ||
+            !__atomic_compare_exchange_n(&b->entries[at], &expected, entry, false,
+                                         DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN)) {
+            break;
+        }
+        DATABLOCK_CRASH_POINT("claim.reclaimed");
+        p->expected[at] = entry;
+        p->retired[p->retired_count++] = slot;
     }
     p->reclaimed = id;
 }

@@ -281,6 +281,13 @@ func (c *Consumer) joinAt() {
 	crash.Point("join.announced")
 	*c.Ctl.Plain64(c.Header.RowOffset(c.Row) + layout.RowJoin) = c.joining
 	crash.Point("join.epoch")
+	if c.Reclaims() {
+		// Until the producer sees the epoch, it reclaims at most one more message: the one that is
+		// the oldest now. Any message that was reclaimed before is passed over here, before the
+		// first read.
+		c.next = c.OldestFrom(c.next, c.Segment.End())
+		c.advance(c.next)
+	}
 }
 
 // resume continues where the durable consumer of this name stopped. A LOSSLESS durable consumer has

@@ -123,23 +123,27 @@ func (p *Producer) fastPathLimit() uint64 {
 	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.SlotCount), p.nextClockCheck)
 }
 
-// reclaim retires the slots of messages that every LOSSLESS consumer has released. The ring keeps
-// the newest message, for consumers and observers of the newest one. A message whose entry another
-// process has changed keeps its slot until the ring laps.
+// reclaim retires the slots of messages that every LOSSLESS consumer has released, in the order of
+// their ids. It stops at the newest message, and at an entry that another process has changed: the
+// messages that were reclaimed are always the oldest ones.
 //
 // The swap is sequentially consistent, and pairs with hazard pointers as a publication does. A
-// consumer that joins later begins at p.next of the last rescan, or reads with hazard pointers
-// until the producer has acknowledged its cursor.
+// consumer that joins at latest begins at p.next of the last rescan or later. A consumer that joins
+// at oldest announces itself in join_epoch, and then looks for the oldest message. Each swap comes
+// after a load of join_epoch. Therefore at most one swap comes after the announcement, and only
+// that of the message at which the consumer begins: see joinAt.
 func (p *Producer) reclaim() {
 	id, end := max(p.reclaimed, p.OldestPossible(p.next)), min(p.released, p.next-min(p.next, 1))
 	for range reclaimMost {
-		if id >= end {
+		if id >= end || p.joinsPtr.Load() != p.acked {
 			break
 		}
 		at := p.RingIndex(id)
 		known, entry := p.expected[at], layout.Entry(id, layout.SlotReclaimed)
-		slot := layout.EntrySlot(known)
-		if slot < p.Slots() && known&layout.EntryFence == 0 && p.Entries[at].CompareAndSwap(known, entry) {
+		if slot := layout.EntrySlot(known); slot < p.Slots() {
+			if known&layout.EntryFence != 0 || !p.Entries[at].CompareAndSwap(known, entry) {
+				break
+			}
 			crash.Point("claim.reclaimed")
 			p.expected[at] = entry
 			p.retire(slot)

@@ -160,26 +160,73 @@ func TestConsumersBeginAtTheOldestMessageThatWasNotReclaimed(t *testing.T) {
 	}
 }
 
-// The messages at which a LOSSLESS consumer has joined may be reclaimed before the producer has
-// seen its cursor. Then only its start moves.
-func TestAJoinMovesOverReclaimedMessages(t *testing.T) {
+// A LOSSLESS consumer joins at oldest after the scan of a claim that is about to reclaim five
+// messages. The claim sees that the consumer has announced itself, at the latest after one message,
+// which is the one at which the consumer begins.
+func TestNothingIsReclaimedAfterAJoin(t *testing.T) {
+	b := newFixture(t)
+	p := b.producer(b.reclaiming(8))
+	c := b.consumer(segment.ConsumerOptions{})
+	write(t, p, 5)
+	for range 5 {
+		read(t, c)
+	}
+	p.rescan()
+	require.Equal(t, uint64(5), p.released)
+	late := b.consumer(segment.ConsumerOptions{Start: segment.StartOldest})
+	p.reclaim()
+	require.Len(t, here(p), 5)
+
+	p.acked, p.released = p.joinsPtr.Load(), 1 // it had loaded the epoch before
+	p.reclaim()
+	require.Equal(t, []uint64{1, 2, 3, 4}, here(p))
+	for id := uint64(1); id < 5; id++ {
+		s := read(t, late)
+		assert.Equal(t, id, s.ID())
+		assert.Zero(t, s.Missed(), "a start that moves misses nothing")
+	}
+	follow(t, p, 3, c, late)
+}
+
+// A LOSSLESS consumer that joins at oldest finds the oldest message after its announcement.
+func TestAJoinPassesOverWhatWasReclaimedMeanwhile(t *testing.T) {
 	b := newFixture(t)
 	p := b.producer(b.reclaiming(8))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 5)
 	late := b.consumer(segment.ConsumerOptions{Start: segment.StartOldest})
-	require.Equal(t, uint64(0), late.next)
 	for range 5 {
 		read(t, c)
 	}
-	p.released, p.joinsPtr = 5, nil // the rescan of a claim that began before the join
+	late.next = 0
+	p.acked, p.released = p.joinsPtr.Load(), 4
 	p.reclaim()
-	p.joinsPtr = p.JoinEpoch
 	require.Equal(t, []uint64{4}, here(p))
-	s := read(t, late)
-	assert.Equal(t, uint64(4), s.ID())
-	assert.Zero(t, s.Missed(), "a start that moves misses nothing")
-	follow(t, p, 3, c, late)
+	late.joinAt()
+	assert.Equal(t, uint64(4), late.next)
+	assert.Equal(t, uint64(4), late.cursorPtr.Load())
+}
+
+// Messages are reclaimed in the order of their ids: one that an operator has discarded, which
+// another process has changed, holds up the later ones.
+func TestReclaimedMessagesAreAlwaysTheOldest(t *testing.T) {
+	b := newFixture(t)
+	p := b.producer(b.reclaiming(8))
+	c := b.consumer(segment.ConsumerOptions{})
+	write(t, p, 6)
+	p.Entry(2).Or(layout.EntryLost)
+	for range 2 {
+		read(t, c)
+	}
+	_, err := c.Next(0)
+	require.Equal(t, status.Lost, status.CodeOf(err))
+	for range 3 {
+		read(t, c)
+	}
+	follow(t, p, 1, c)
+	assert.Equal(t, []uint64{2, 3, 4, 5, 6}, here(p))
+	follow(t, p, 8, c)
+	assert.Equal(t, []uint64{13, 14}, here(p), "the ring has lapped the discarded message")
 }
 
 func TestANewProducerContinuesAReclaimingBlock(t *testing.T) {
