@@ -140,13 +140,13 @@ func (p *Producer) reclaim() {
 		}
 		at := p.RingIndex(id)
 		known, entry := p.expected[at], layout.Entry(id, layout.SlotReclaimed)
-		if slot := layout.EntrySlot(known); slot < p.Slots() {
-			if known&layout.EntryFence != 0 || !p.Entries[at].CompareAndSwap(known, entry) {
-				break
-			}
+		slot := layout.EntrySlot(known)
+		if slot < p.Slots() && known&layout.EntryFence == 0 && p.Entries[at].CompareAndSwap(known, entry) {
 			crash.Point("claim.reclaimed")
 			p.expected[at] = entry
 			p.retire(slot)
+		} else if slot < p.Slots() { // otherwise it was reclaimed already, by an earlier producer
+			break
 		}
 		id++
 	}
