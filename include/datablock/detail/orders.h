@@ -66,8 +66,8 @@
  *    for the claim before. A forced replacer marks the state, then fences the entry. REMEMBER
  *    acquires, so that a claim that finds the fence also finds the mark. The claim stores its own
  *    mark after REMEMBER. A claim that knows its entry accepts no fence: its commit fails.
- * 9. A joiner at oldest increments the epoch, then loads entries to find the oldest message. If
- *    JOIN_EPOCH missed the increment, these loads find every entry that PUBLISH reclaimed before.
+ * 9. A joiner at oldest increments the epoch, then loads entries. If JOIN_EPOCH missed the
+ *    increment, these loads find every entry that PUBLISH reclaimed before.
  */
 #ifndef DATABLOCK_ORDER_PUBLISH
 #define DATABLOCK_ORDER_PUBLISH __ATOMIC_SEQ_CST

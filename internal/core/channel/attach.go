@@ -270,7 +270,8 @@ func (c *Consumer) joinLatest() {
 
 // joinAt joins at c.next. The producer may already have passed its backpressure check for messages
 // that overwrite c.next, the oldest message or a later one. Until the producer acknowledges the new
-// epoch, the cursor does not bind it.
+// epoch, the cursor does not bind it. In this time the producer may also reclaim messages, in the
+// order of their ids, but only one of them after the epoch has changed: see Producer.reclaim.
 func (c *Consumer) joinAt() {
 	c.cursorPtr.Store(c.next)
 	crash.Point("join.cursor")
@@ -281,13 +282,6 @@ func (c *Consumer) joinAt() {
 	crash.Point("join.announced")
 	*c.Ctl.Plain64(c.Header.RowOffset(c.Row) + layout.RowJoin) = c.joining
 	crash.Point("join.epoch")
-	if c.Reclaims() {
-		// Until the producer sees the epoch, it reclaims at most one more message: the one that is
-		// the oldest now. Any message that was reclaimed before is passed over here, before the
-		// first read.
-		c.next = c.OldestFrom(c.next, c.Segment.End())
-		c.advance(c.next)
-	}
 }
 
 // resume continues where the durable consumer of this name stopped. A LOSSLESS durable consumer has

@@ -129,9 +129,10 @@ func (p *Producer) fastPathLimit() uint64 {
 //
 // The swap is sequentially consistent, and pairs with hazard pointers as a publication does. A
 // consumer that joins at latest begins at p.next of the last rescan or later. A consumer that joins
-// at oldest announces itself in join_epoch, and then looks for the oldest message. Each swap comes
-// after a load of join_epoch. Therefore at most one swap comes after the announcement, and only
-// that of the message at which the consumer begins: see joinAt.
+// at oldest announces itself in join_epoch before its first read. Each swap comes after a load of
+// join_epoch. Therefore at most one swap comes after the announcement, and it takes the oldest
+// message: one that the consumer has not reached, or the first one that it reads. In the first case
+// the start of the consumer moves.
 func (p *Producer) reclaim() {
 	id, end := max(p.reclaimed, p.OldestPossible(p.next)), min(p.released, p.next-min(p.next, 1))
 	for range reclaimMost {

@@ -188,23 +188,24 @@ func TestNothingIsReclaimedAfterAJoin(t *testing.T) {
 	follow(t, p, 3, c, late)
 }
 
-// A LOSSLESS consumer that joins at oldest finds the oldest message after its announcement.
+// What is reclaimed before a consumer has announced itself only moves its start.
 func TestAJoinPassesOverWhatWasReclaimedMeanwhile(t *testing.T) {
 	b := newFixture(t)
 	p := b.producer(b.reclaiming(8))
 	c := b.consumer(segment.ConsumerOptions{})
 	write(t, p, 5)
 	late := b.consumer(segment.ConsumerOptions{Start: segment.StartOldest})
+	require.Equal(t, uint64(0), late.next)
 	for range 5 {
 		read(t, c)
 	}
-	late.next = 0
-	p.acked, p.released = p.joinsPtr.Load(), 4
+	p.acked, p.released = p.joinsPtr.Load(), 4 // before the announcement
 	p.reclaim()
 	require.Equal(t, []uint64{4}, here(p))
-	late.joinAt()
-	assert.Equal(t, uint64(4), late.next)
-	assert.Equal(t, uint64(4), late.cursorPtr.Load())
+	s := read(t, late)
+	assert.Equal(t, uint64(4), s.ID())
+	assert.Zero(t, s.Missed())
+	follow(t, p, 3, c, late)
 }
 
 // Messages are reclaimed in the order of their ids: one that an operator has discarded, which
