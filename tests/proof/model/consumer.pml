@@ -63,8 +63,8 @@ inline walk()
 #define GONE (TAG(v) > cur + 1)
 #endif
 
-/* Segment.OldestFrom: c becomes the oldest id from `from` on that is present, when c is the next one.
- * Reclaimed messages are passed over. */
+/* Segment.OldestFrom: c becomes the oldest id from `from` on that is present, when c is the next
+ * one. Reclaimed messages are passed over. */
 inline oldestFrom(from)
 {
 #ifdef RECLAIM

@@ -142,7 +142,8 @@ CONFIGS = [
            DEATHS=1, KILLABLE=30),
     # The producer reclaims messages, and a consumer joins at oldest meanwhile. Row 1 has another
     # LOSSLESS consumer, a Follower, which has released everything up to a message.
-    config("reclaim-join", 330_000, "maskL = 2; maskP = 2; cursor[1] = 4; run Producer(1,0,6); run Lossless(2,0,OLDEST)",
+    config("reclaim-join", 330_000, "maskL = 2; maskP = 2; cursor[1] = 4; "
+           "run Producer(1,0,6); run Lossless(2,0,OLDEST)",
            N=4, SPARE=2, ROWS=2, RECLAIM=1, UNLAGGED=1),
     config("reclaim-join-2", 1_690_000, "maskL = 2; maskP = 2; cursor[1] = 2; "
            "run Producer(1,0,5); run Lossless(2,0,OLDEST); run Follower(3,1,2)", True,
