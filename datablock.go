@@ -105,6 +105,11 @@ const (
 	// ForbidLossless forbids LOSSLESS consumers, which a Ring otherwise allows. It takes precedence
 	// over AllowLossless.
 	ForbidLossless = segment.ForbidLossless
+	// Reclaim lets the producer use a slot again as soon as every LOSSLESS consumer has released
+	// its message, before the ring laps. Other consumers, consumers that start at the oldest
+	// message, and observers then find that message overwritten. The newest message stays, and so
+	// do all messages while no LOSSLESS consumer is attached.
+	Reclaim = segment.Reclaim
 )
 
 // Config are the settings of a producer; zero means the default in every field. A producer that
@@ -212,6 +217,7 @@ type BlockInfo struct {
 	State     uint32
 	Checksum  uint32 // a ChecksumPolicy
 	Algorithm uint32 // a ChecksumAlgorithm; 0 without checksums
+	Reclaims  bool   // the producer reclaims messages: see Reclaim
 }
 
 // List describes the blocks in a directory ("" for the default one), sorted by name. It opens

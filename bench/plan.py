@@ -90,6 +90,13 @@ RING_COST = (
 RING_PONG, RING_STREAM = "ring in Python, there and back", "ring in Python"
 
 
+RINGS = ((2, 0), (64, 1), (64, 0))  # slots, and whether the producer reclaims messages
+
+
+def ring_of(slots: int, reclaim: int) -> str:
+    return f"{named(MB)}, {slots} slots{' with RECLAIM' if reclaim else ''}"
+
+
 def python_ring(key: str, kind: str, roles: tuple[str, str]) -> Figure:
     """The plainest ring in Python."""
     options: dict[str, Option] = {"size": 64, "slots": SLOTS[64], "copy": 1, "block": 0}
@@ -131,6 +138,7 @@ def terms(
         "copy": copy,
         "checksum": 0,
         "algorithm": 0,
+        "reclaim": 0,
         "rest": REST if block else 0,
         **more,
     }
@@ -267,6 +275,25 @@ def checksum_rows() -> list[Row]:
     return rows
 
 
+def ring_rows() -> list[Row]:
+    """Messages of 1 MB in rings of several lengths."""
+    rows = []
+    for slots, reclaim in RINGS:
+        key = ring_of(slots, reclaim)
+        beside = (ring_pong(MB), *((f"{ring_of(*RINGS[0])}, one way",) if reclaim else ()))
+        rows.append(
+            Row(
+                "ring",
+                key,
+                (
+                    one_way(key, beside, size=MB, slots=slots, reclaim=reclaim),
+                    stream(key, size=MB, slots=slots, reclaim=reclaim),
+                ),
+            )
+        )
+    return rows
+
+
 def all_rows() -> list[Row]:
     rows = [exchange("size", BASE_KEY)]
     for size in SIZES[1:]:
@@ -288,7 +315,7 @@ def all_rows() -> list[Row]:
         exchange("delivery", delivery.upper(), delivery=delivery)
         for delivery in ("ordered", "latest")
     ]
-    rows += checksum_rows()
+    rows += checksum_rows() + ring_rows()
     rows.append(
         Row("waiting", BLOCKING, (one_way(BLOCKING, (FUTEX,), block=1), stream(BLOCKING, block=1)))
     )
@@ -318,6 +345,10 @@ SECTIONS = {
     "checksums": (
         "Checksums, CRC32C unless the row says BLAKE2b",
         "the cache line (64 B), else the plain ring, with the same copies and no checksum",
+    ),
+    "ring": (
+        "Messages of 1 MB, by the length of the ring",
+        f"the plain ring of {SLOTS[MB]} slots, with the same copies",
     ),
     "waiting": ("Waiting", "two sleepers on a futex; the plain ring"),
     "cost": (
@@ -423,6 +454,13 @@ BOUNDS = [
         "rate",
         f"{named(4 * KB)}, stream",
         least=0.7,
+    ),
+    held(
+        "1 MB one way, 64 slots with RECLAIM, p50, to 2 slots",
+        f"{ring_of(64, 1)}, one way",
+        "p50",
+        f"{ring_of(2, 0)}, one way",
+        most=1.3,
     ),
     held("blocking, one way, p50, to the futex", f"{BLOCKING}, one way", "p50", FUTEX, most=1.3),
     held(

@@ -42,6 +42,7 @@ static datablock_config config_given(void) {
     datablock_config config = config_of(whole_argument("slots"), whole_argument("size"), whole_argument("limit"));
     config.checksum = (uint32_t)whole_argument("checksum");
     config.algorithm = (uint32_t)whole_argument("algorithm");
+    config.flags |= whole_argument("reclaim") != 0 ? (uint32_t)DATABLOCK_FLAG_RECLAIM : 0;
     return config;
 }
 

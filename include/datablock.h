@@ -327,7 +327,15 @@ enum {
     /* stamp each message at commit (CLOCK_REALTIME, nanoseconds) */
     DATABLOCK_FLAG_TIMESTAMP = 1u << 4,
     /* consumers may not apply backpressure; wins over ALLOW_LOSSLESS */
-    DATABLOCK_FLAG_FORBID_LOSSLESS = 1u << 5
+    DATABLOCK_FLAG_FORBID_LOSSLESS = 1u << 5,
+    /*
+     * The producer may use a slot again as soon as every LOSSLESS consumer has released its
+     * message, before the ring laps. Other consumers, consumers that start at the oldest message,
+     * and observers then find that message overwritten. The newest message stays, and so do all
+     * messages while no LOSSLESS consumer is attached. Requires LOSSLESS consumers to be allowed.
+     * A library that does not know this flag refuses the block (DATABLOCK_E_VERSION).
+     */
+    DATABLOCK_FLAG_RECLAIM = 1u << 6
 };
 
 typedef enum datablock_checksum {

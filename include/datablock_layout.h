@@ -293,6 +293,8 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_data) == DATABLOCK_LAYOUT_SCHEMA
 #define DATABLOCK_LAYOUT_FLAG_ALLOW_LOSSLESS (1u << 0)
 #define DATABLOCK_LAYOUT_FLAG_TIMESTAMP (1u << 4)
 #define DATABLOCK_LAYOUT_FEATURE_CRC (1u << 0) /* checksums are CRC_* */
+/* an entry may name SLOT_RECLAIMED; only with FLAG_ALLOW_LOSSLESS */
+#define DATABLOCK_LAYOUT_FEATURE_RECLAIM (1u << 1)
 
 /* In ROW_CLOCK and PRODUCER_CLOCK: the offset of the participant's time namespace is known. */
 #define DATABLOCK_LAYOUT_CLOCK_KNOWN (UINT64_C(1) << 63)
@@ -610,10 +612,14 @@ DATABLOCK_LAYOUT_ASSERT(sizeof(datablock_layout_zone) == DATABLOCK_LAYOUT_FLEX_H
 
 /* ---- Packed words ---- */
 
-/* A ring entry packs tag (id + 1 modulo 2^40), slot, LOST, FENCE. NO_SLOT: never had a message. */
+/*
+ * A ring entry packs tag (id + 1 modulo 2^40), slot, LOST, FENCE. NO_SLOT: never had a message.
+ * SLOT_RECLAIMED: the message was reclaimed. A block with FEATURE_RECLAIM has no such slot.
+ */
 #define DATABLOCK_LAYOUT_ENTRY_FENCE (UINT64_C(1) << 0)
 #define DATABLOCK_LAYOUT_ENTRY_LOST (UINT64_C(1) << 1)
 #define DATABLOCK_LAYOUT_NO_SLOT ((1 << 22) - 1)
+#define DATABLOCK_LAYOUT_SLOT_RECLAIMED ((1 << 22) - 2)
 #define DATABLOCK_LAYOUT_ENTRY_NONE                                                                \
     ((uint64_t)DATABLOCK_LAYOUT_NO_SLOT << DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT)
 #define DATABLOCK_LAYOUT_ENTRY_SLOT_SHIFT 2

@@ -33,6 +33,8 @@
 #define DATABLOCK_TUNING_SUSPICIOUS_SCANS 8
 /* From this slot size on, in bytes, a scan costs nothing beside the message. */
 #define DATABLOCK_TUNING_BIG_SLOT 65536
+/* Messages that a claim reclaims at most. */
+#define DATABLOCK_TUNING_RECLAIM_MOST 8
 /* Messages that the write prefetch of a slot is ahead. */
 #define DATABLOCK_TUNING_PREFETCH_AHEAD 3
 /* Messages that the read prefetch is ahead, in blocks whose slots take at most this many bytes. */

@@ -215,6 +215,8 @@ public:
     Config &force(bool on = true) { return flag(DATABLOCK_FLAG_FORCE, on); }
     Config &unlink_on_close(bool on = true) { return flag(DATABLOCK_FLAG_UNLINK_ON_CLOSE, on); }
     Config &timestamps(bool on = true) { return flag(DATABLOCK_FLAG_TIMESTAMP, on); }
+    /* Use slots again as soon as every LOSSLESS consumer has released them. */
+    Config &reclaim(bool on = true) { return flag(DATABLOCK_FLAG_RECLAIM, on); }
 
     /*
      * For functions of datablock.h. The result points into this Config. Errors: invalid (a zero

@@ -98,7 +98,8 @@ const (
 
 // Features of a block, stored in HdrFeatures.
 const (
-	FeatureCRC = 1 << 0 // the checksum of a message is CRC32C, in the words CRC*
+	FeatureCRC     = 1 << 0 // the checksum of a message is CRC32C, in the words CRC*
+	FeatureReclaim = 1 << 1 // an entry may name SlotReclaimed; only with FlagAllowLossless
 )
 
 // Data file, page 1: the mutable lines. Only the producer and recovery write here. All participants
@@ -291,11 +292,13 @@ const (
 
 // A ring entry packs tag (id + 1 modulo 2^40), slot, LOST and FENCE. An entry that never held a
 // message names NoSlot. A tag alone could not mark such an entry: tag 0 recurs every 2^40 messages,
-// about once a day at full speed.
+// about once a day at full speed. The entry of a reclaimed message names SlotReclaimed. A block
+// with FeatureReclaim has no slot of that number.
 const (
 	EntryFence     = 1 << 0
 	EntryLost      = 1 << 1
 	NoSlot         = 1<<22 - 1
+	SlotReclaimed  = 1<<22 - 2
 	EntryNone      = NoSlot << entrySlotShift
 	entrySlotShift = 2
 	entryTagShift  = 24

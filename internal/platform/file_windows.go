@@ -272,6 +272,9 @@ func (f *File) Map(size int64, write, _ bool) ([]byte, error) {
 	return m, nil
 }
 
+// Populate does nothing: the system maps each page at its first access.
+func Populate([]byte, bool) {}
+
 // Unmap ends a mapping made by Map. If the file was removed meanwhile, its last mapping has kept
 // it: see Remove.
 func Unmap(m []byte) {

@@ -47,6 +47,9 @@ func (*File) Reserve(int64) error { return ErrUnsupported }
 // Map fails: see ErrUnsupported.
 func (*File) Map(int64, bool, bool) ([]byte, error) { return nil, ErrUnsupported }
 
+// Populate has nothing to map.
+func Populate([]byte, bool) {}
+
 // Unmap has nothing to unmap.
 func Unmap([]byte) {}
 

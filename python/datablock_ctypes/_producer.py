@@ -46,6 +46,16 @@ UNPUBLISHED = (1 << 64) - 1
 Place = tuple[Any, memoryview]
 
 
+# The flags of the arguments of `Producer`, in the order of their use.
+FLAGS = (
+    _types.FLAG_REPLACE,
+    _types.FLAG_FORCE,
+    _types.FLAG_UNLINK_ON_CLOSE,
+    _types.FLAG_TIMESTAMP,
+    _types.FLAG_RECLAIM,
+)
+
+
 def make_place() -> Place:
     word = ctypes.c_uint64(UNPUBLISHED)
     return ctypes.byref(word), memoryview(word).cast("B").cast("Q")
@@ -79,6 +89,8 @@ class Producer(Writer):
       in the place of a block whose producer lives.
     - ``unlink_on_close``: a clean close removes the block. Attached consumers read what is left.
     - ``timestamp``: each commit stores a timestamp.
+    - ``reclaim``: use the slot of a message again as soon as every LOSSLESS consumer has released
+      it, before the ring laps. Others then find the message overwritten. The newest message stays.
 
     Timeouts are seconds. None waits for ever, 0 does not wait. Other Python threads run while a
     call waits, and Ctrl-C ends the wait. One thread at a time may use the object; any thread may
@@ -116,6 +128,7 @@ class Producer(Writer):
         registry: StrPath | None = None,
         zone_schema: Schema | str | None = None,
         algorithm: ChecksumAlgorithm = ChecksumAlgorithm.DEFAULT,
+        reclaim: bool = False,
     ) -> None:
         loaded = library()
         config = Config()
@@ -138,14 +151,8 @@ class Producer(Writer):
             config.flags = (
                 _types.FLAG_ALLOW_LOSSLESS if allow_lossless else _types.FLAG_FORBID_LOSSLESS
             )
-        for wanted, flag in (
-            (replace, _types.FLAG_REPLACE),
-            (force, _types.FLAG_FORCE),
-            (unlink_on_close, _types.FLAG_UNLINK_ON_CLOSE),
-            (timestamp, _types.FLAG_TIMESTAMP),
-        ):
-            if wanted:
-                config.flags |= flag
+        wanted = (replace, force, unlink_on_close, timestamp, reclaim)
+        config.flags |= sum(flag for flag, on in zip(FLAGS, wanted) if on)
         described, self._zone_schema = configure(config, schema, registered, registry, zone_schema)
         self._schema = described
         self._slot_size: int = config.slot_size or (described.size if described is not None else 0)

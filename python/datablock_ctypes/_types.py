@@ -116,6 +116,7 @@ FLAG_REPLACE = 1 << 1
 FLAG_FORCE = 1 << 2
 FLAG_UNLINK_ON_CLOSE = 1 << 3
 FLAG_TIMESTAMP = 1 << 4
+FLAG_RECLAIM = 1 << 6
 
 
 class Bound:

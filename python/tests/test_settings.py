@@ -12,6 +12,7 @@ from datablock_ctypes import (
     Policy,
     Producer,
     Secret,
+    Start,
     list_blocks,
     unlink,
 )
@@ -39,6 +40,23 @@ def test_timestamps():
         after = time.time_ns()
         with consumer.read() as slot:
             assert before <= slot.timestamp_ns <= after
+
+
+def test_reclaimed_slots_are_used_again():
+    with (
+        Producer("camera", slot_size=65536, slot_count=16, reclaim=True) as producer,
+        Consumer("camera") as consumer,
+    ):
+        used = set()
+        for number in range(40):
+            producer.send(bytes([number]))
+            with consumer.read(0) as slot:
+                used.add(slot.index)
+                assert bytes(slot) == bytes([number])
+        assert len(used) <= 3
+        late = Consumer("camera", delivery=Delivery.ORDERED, start=Start.OLDEST)
+        with late, late.read(0) as slot:
+            assert (slot.id, slot.missed) == (38, 0)
 
 
 def test_policies():

@@ -975,6 +975,12 @@ static void lossless_forbidden_ring(void) {
     STATUS(try_consumer(options_of(DATABLOCK_LOSSLESS)));
 }
 
+static void reclaim_without_lossless(void) {
+    datablock_config config = config_of(DATABLOCK_SINGLE);
+    config.flags |= DATABLOCK_FLAG_RECLAIM;
+    STATUS(try_producer(config));
+}
+
 /* ---- Cases: secrets -------------------------------------------------------------------------- */
 
 static void make_secret_block(const char *secret) {
@@ -2586,8 +2592,9 @@ static void panic_diagnose(void) {
     X(secret_too_long) X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large)   \
     X(durable_unknown) X(durable_without_name) X(options_reserved0) X(options_reserved)            \
     X(options_size) X(consumer_name_too_long) X(consumer_secret_null) X(lossless_forbidden)        \
-    X(wait_negative) X(lossless_forbidden_ring) X(block_missing_in_time) X(secret_wrong)           \
-    X(secret_missing) X(secret_unexpected) X(secret_wrong_producer) X(access_directory)            \
+    X(wait_negative) X(lossless_forbidden_ring) X(reclaim_without_lossless)                        \
+    X(block_missing_in_time) X(secret_wrong) X(secret_missing) X(secret_unexpected)                \
+    X(secret_wrong_producer) X(access_directory)                                                   \
     X(access_consumer) X(access_producer) X(access_control) X(access_unlink) X(access_list)        \
     X(access_diagnose) X(block_missing) X(second_producer) X(second_producer_replaces)             \
     X(geometry_differs) X(geometry_policy) X(consumers_full) X(no_spare) X(durable_in_use)         \

@@ -110,7 +110,8 @@ static datablock_config configured(struct scene *s) {
     config.slot_size = s->slot_size = 1 + below(300);
     config.consumer_limit = 5;
     config.spare_slots = 40;
-    config.flags |= DATABLOCK_FLAG_ALLOW_LOSSLESS | (below(2) == 0 ? (uint32_t)DATABLOCK_FLAG_TIMESTAMP : 0);
+    config.flags |= DATABLOCK_FLAG_ALLOW_LOSSLESS | (below(2) == 0 ? (uint32_t)DATABLOCK_FLAG_TIMESTAMP : 0) |
+                    (below(2) == 0 ? (uint32_t)DATABLOCK_FLAG_RECLAIM : 0);
     config.checksum = (uint32_t)below(3);
     return config;
 }

@@ -53,7 +53,8 @@ static void configure_producer(const char *directory) {
     static const struct word flags[] = {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS},
         {"replace", DATABLOCK_FLAG_REPLACE},     {"force", DATABLOCK_FLAG_FORCE},
                                         {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE},
-                                            {"timestamp", DATABLOCK_FLAG_TIMESTAMP}, {0}};
+                                            {"timestamp", DATABLOCK_FLAG_TIMESTAMP},
+                                            {"reclaim", DATABLOCK_FLAG_RECLAIM}, {0}};
     if (datablock_config_init(&config, (datablock_policy)word_option("policy", policies)) != DATABLOCK_OK) {
         usage("%s", datablock_error_detail());
     }

@@ -969,6 +969,8 @@ void configuration() {
     CHECK_EQUAL(Config::of<int>().for_c().alignment, 64u);
     CHECK_EQUAL(Config(Policy::ring).for_c().flags, unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
     CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).for_c().flags, unsigned(DATABLOCK_FLAG_FORBID_LOSSLESS));
+    CHECK_EQUAL(Config(Policy::ring).reclaim().for_c().flags,
+        unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS | DATABLOCK_FLAG_RECLAIM));
     CHECK_EQUAL(Config(Policy::ring).allow_lossless(false).allow_lossless().for_c().flags,
         unsigned(DATABLOCK_FLAG_ALLOW_LOSSLESS));
     CHECK_EQUAL(ConsumerOptions().wait_ms(250).for_c().wait_ms, 250);

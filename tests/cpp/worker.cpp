@@ -474,7 +474,8 @@ ProducerSettings producer_settings(const Worker &worker, const char *directory) 
         config.flags |= choice("flags", flags.substr(at, comma - at),
                                {{"lossless", DATABLOCK_FLAG_ALLOW_LOSSLESS}, {"replace", DATABLOCK_FLAG_REPLACE},
                                    {"force", DATABLOCK_FLAG_FORCE},
-                                {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE}, {"timestamp", DATABLOCK_FLAG_TIMESTAMP}});
+                                {"unlink", DATABLOCK_FLAG_UNLINK_ON_CLOSE}, {"timestamp", DATABLOCK_FLAG_TIMESTAMP},
+                                {"reclaim", DATABLOCK_FLAG_RECLAIM}});
         at = comma + 1;
     }
     settings.rate = number_option("rate", 0);

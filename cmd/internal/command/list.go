@@ -27,6 +27,7 @@ type blockJSON struct {
 	Problem       string `json:"problem,omitempty"`   // in a list: why the block is UNREADABLE, and what to do
 	Checksum      string `json:"checksum,omitempty"`  // MANUAL, ENFORCED
 	Algorithm     string `json:"algorithm,omitempty"` // of the checksums
+	Reclaims      bool   `json:"reclaims,omitempty"`  // messages that every LOSSLESS consumer has released
 }
 
 // checksumName returns how the messages of a block are checked, "" if they are not.
@@ -47,7 +48,7 @@ func algorithmName(i datablock.BlockInfo) string {
 func blockOf(i datablock.BlockInfo) blockJSON {
 	return blockJSON{i.Name, stateName(i.State), policyName(i.Policy), i.SlotCount, i.SpareSlots, i.SlotSize,
 		i.TotalBytes, i.NextID, i.ProducerPID, i.ProducerPIDNS, i.Consumers, i.ConsumerLimit, "", checksumName(i),
-		algorithmName(i)}
+		algorithmName(i), i.Reclaims}
 }
 
 func (a *app) list() *cobra.Command {

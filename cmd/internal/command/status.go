@@ -231,12 +231,15 @@ func (a *app) showStatus(s *sample, inOneLine bool) error {
 		return a.printJSON(s.status)
 	}
 	b, m := s.status.Block, s.status.Metrics
-	checksums := ""
+	more := ""
 	if b.Checksum != "" {
-		checksums = fmt.Sprintf(", checksums %s (%s)", b.Checksum, b.Algorithm)
+		more = fmt.Sprintf(", checksums %s (%s)", b.Checksum, b.Algorithm)
+	}
+	if b.Reclaims {
+		more += ", reclaims released messages"
 	}
 	a.print("block %q: %s, %s, %d+%d slots of %s (%s in all), %d messages written%s\n", b.Name, b.State, b.Policy,
-		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, checksums)
+		b.SlotCount, b.SpareSlots, size(b.SlotSize), size(b.TotalBytes), b.NextID, more)
 	since := "since the block was made"
 	if s.window > 0 {
 		since = "in the last " + duration(s.window)

@@ -18,7 +18,8 @@
  *
  *   access            | order   | pairs with, and why
  *   ------------------+---------+------------------------------------------------------------------
- *   PUBLISH           | SC      | ENTRY, RECHECK: the compare-and-swap of the entry; note 1
+ *   PUBLISH           | SC      | ENTRY, RECHECK: the compare-and-swap of the entry, for a message
+ *                     |         | that is published, or that is reclaimed; note 1
  *   ENTRY             | SC      | PUBLISH: a reader's load of an entry; an acquire. SC: note 2
  *   SCAN_EPOCH        | SC      | comes before ENTRY, so that ENTRY is not older; acquire is enough
  *   PIN               | SC      | SCAN_EPOCH_ADD, PINS: the reader pins, then makes RECHECK; note 3
@@ -27,7 +28,8 @@
  *   SCAN_EPOCH_ADD    | SC      | SCAN_EPOCH_AGAIN: after the retirements, before ACTIVE_MASK, PINS
  *   ACTIVE_MASK       | SC      | the attaching reader's bit, then entries and SCAN_EPOCH; note 4
  *   PINS              | SC      | PIN, UNPIN: the producer's load of a pin. Acquires UNPIN
- *   JOIN_EPOCH        | SC      | the joiner's epoch. A late answer only delays an acknowledgement
+ *   JOIN_EPOCH        | SC      | the joiner's epoch. For a claim a late answer only delays an
+ *                     |         | acknowledgement. Before PUBLISH of a reclaimed entry: note 9
  *   JOIN_EPOCH_RESCAN | SC      | the joiner's cursor, bit, epoch in this order; acquire; note 5
  *   LOSSLESS_MASK     | SC      | the bit of a joiner at the latest message; note 6
  *   CURSOR            | SC      | ADVANCE: the rescan's load of a cursor. Acquires ADVANCE
@@ -64,6 +66,8 @@
  *    for the claim before. A forced replacer marks the state, then fences the entry. REMEMBER
  *    acquires, so that a claim that finds the fence also finds the mark. The claim stores its own
  *    mark after REMEMBER. A claim that knows its entry accepts no fence: its commit fails.
+ * 9. A joiner at oldest increments the epoch, then loads entries. If JOIN_EPOCH missed the
+ *    increment, these loads find every entry that PUBLISH reclaimed before.
  */
 #ifndef DATABLOCK_ORDER_PUBLISH
 #define DATABLOCK_ORDER_PUBLISH __ATOMIC_SEQ_CST

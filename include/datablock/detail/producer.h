@@ -50,7 +50,7 @@ DATABLOCK_INLINE bool datablock_inline_gate(const datablock_inline_producer *p) 
  */
 DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
     const datablock_inline_block *b = &p->block;
-    uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0;
+    uint64_t furthest = p->next < b->slot_count ? p->next : b->slot_count, behind = 0, any = 0;
     uint64_t epoch = __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
                                      DATABLOCK_ORDER_JOIN_EPOCH_RESCAN);
     /* where LOSSLESS is forbidden, bits in the mask mean nothing */
@@ -63,6 +63,7 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
                 __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_LOSSLESS + 8 * w),
                                 DATABLOCK_ORDER_LOSSLESS_MASK);
         }
+        any |= set;
         for (; set != 0; set &= set - 1) {
             uint8_t *row =
                 b->rows + DATABLOCK_LAYOUT_ROW_SIZE *
@@ -79,6 +80,7 @@ DATABLOCK_INLINE void datablock_inline_rescan(datablock_inline_producer *p) {
         }
     }
     p->min_cursor = p->next - behind;
+    p->released = any != 0 ? p->min_cursor : 0;
     p->fast_path_end = 0; /* a reader that has joined may be further back than those before */
     p->scanned = 1;
     uint64_t *acknowledged = datablock_inline_u64(b->data, DATABLOCK_LAYOUT_JOIN_ACK);
@@ -180,6 +182,39 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
 }
 
 /*
+ * Producer.reclaim: retires the slots of messages that every LOSSLESS consumer has released, in the
+ * order of their ids. It stops at the newest message, and at an entry that another process has
+ * changed. A joiner at oldest counts on the load of join_epoch before each swap.
+ */
+DATABLOCK_INLINE_COLD void datablock_inline_reclaim(datablock_inline_producer *p) {
+    const datablock_inline_block *b = &p->block;
+    uint64_t oldest = p->next < b->slot_count ? 0 : p->next - b->slot_count,
+             id = p->reclaimed < oldest ? oldest : p->reclaimed,
+             end = p->next == 0 || p->released < p->next ? p->released : p->next - 1;
+    for (int i = 0; i < DATABLOCK_TUNING_RECLAIM_MOST && id < end &&
+                    __atomic_load_n(datablock_inline_u64(b->ctl, DATABLOCK_LAYOUT_CTL_JOIN_EPOCH),
+                                    DATABLOCK_ORDER_JOIN_EPOCH) == p->acked;
+         i++, id++) {
+        uint32_t at = DATABLOCK_LAYOUT_CAST(uint32_t, id % b->slot_count);
+        uint64_t known = p->expected[at], expected = known,
+                 entry = datablock_layout_entry(id, DATABLOCK_LAYOUT_SLOT_RECLAIMED);
+        uint32_t slot = datablock_layout_entry_slot(known);
+        if (slot >= b->slots) { /* reclaimed already */
+            continue;
+        }
+        if ((known & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0 ||
+            !__atomic_compare_exchange_n(&b->entries[at], &expected, entry, false,
+                                         DATABLOCK_ORDER_PUBLISH, DATABLOCK_PLAIN)) {
+            break;
+        }
+        DATABLOCK_CRASH_POINT("claim.reclaimed");
+        p->expected[at] = entry;
+        p->retired[p->retired_count++] = slot;
+    }
+    p->reclaimed = id;
+}
+
+/*
  * Producer.eager: big slots are freed at once. The producer then uses a few slots again and again,
  * which stay in the cache, instead of all spare slots in rotation.
  */
@@ -248,12 +283,15 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
         (b->min_consumers != 0 && p->next >= b->slot_count)) {
         return false;
     }
-    if (!datablock_inline_gate(p)) {
+    if (!datablock_inline_gate(p) || (b->flags & DATABLOCK_INLINE_RECLAIM) != 0) {
         datablock_inline_rescan(p);
         datablock_inline_stand_back(p);
     }
     if (p->next - p->min_cursor >= b->slot_count) {
         return false;
+    }
+    if ((b->flags & DATABLOCK_INLINE_RECLAIM) != 0) {
+        datablock_inline_reclaim(p);
     }
     if (p->free_count == 0 || datablock_inline_eager(p)) {
         datablock_inline_refill(p);

@@ -40,6 +40,8 @@ typedef struct datablock_inline_block {
     uint32_t flags;         /* DATABLOCK_LAYOUT_FLAG_* and these: */
 } datablock_inline_block;
 
+/* the producer reclaims messages */
+#define DATABLOCK_INLINE_RECLAIM (1u << 25)
 /* the slots take at most DATABLOCK_TUNING_SMALL_BLOCK bytes */
 #define DATABLOCK_INLINE_SMALL (1u << 26)
 /* checksums are CRC32C, and the processor has an instruction for it */
@@ -106,6 +108,12 @@ typedef struct datablock_inline_producer {
     uint64_t shortest;
     /* CLOCK_MONOTONIC ns of the last search for dead consumers outside a wait */
     uint64_t swept;
+    /*
+     * Every LOSSLESS consumer has released the messages below this id, at the last rescan. 0: there
+     * was no LOSSLESS consumer.
+     */
+    uint64_t released;
+    uint64_t reclaimed; /* no message below can be reclaimed any more */
 } datablock_inline_producer;
 
 #define DATABLOCK_INLINE_APART 2

@@ -96,6 +96,7 @@ func attach(l segment.Location, o segment.ConsumerOptions) (*Consumer, error) {
 		return nil, status.Errorf(status.Superseded, "block %q was being replaced when its producer died: the next "+
 			"producer to open it finishes that", b.BlockName())
 	}
+	b.Populate(false) // before the cursor holds the producer up
 
 	returning, err := a.FindRow(o)
 	if err != nil {
@@ -240,14 +241,14 @@ func (c *Consumer) secureSpare() error {
 func (c *Consumer) join(start segment.Start) {
 	switch {
 	case c.delivery == segment.Lossless && start == segment.StartOldest:
-		c.next = c.OldestPossible(c.Segment.End())
+		c.next = c.OldestPresent()
 		c.joinAt()
 	case c.delivery == segment.Lossless:
 		c.joinLatest()
 	default:
 		c.next = c.Segment.End()
 		if start == segment.StartOldest {
-			c.next = c.OldestPossible(c.next)
+			c.next = c.OldestPresent()
 		} else if c.delivery == segment.Latest && c.next > 0 && !layout.EntryEmpty(c.Entry(c.next-1).Load()) {
 			c.next-- // the newest message present counts as unread
 		}
@@ -269,7 +270,8 @@ func (c *Consumer) joinLatest() {
 
 // joinAt joins at c.next. The producer may already have passed its backpressure check for messages
 // that overwrite c.next, the oldest message or a later one. Until the producer acknowledges the new
-// epoch, the cursor does not bind it.
+// epoch, the cursor does not bind it. In this time the producer may also reclaim messages, in the
+// order of their ids, but only one of them after the epoch has changed: see Producer.reclaim.
 func (c *Consumer) joinAt() {
 	c.cursorPtr.Store(c.next)
 	crash.Point("join.cursor")
@@ -298,7 +300,7 @@ func (c *Consumer) resume() {
 		return
 	}
 	if unbound {
-		c.next = max(c.next, c.OldestPossible(c.Segment.End()))
+		c.next = c.OldestFrom(c.next, c.Segment.End())
 	}
 	// The cursor is never behind what was released: after a death here the consumer returns to the
 	// same cursor.

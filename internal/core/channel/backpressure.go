@@ -39,6 +39,7 @@ const (
 	clockCheckInterval = layout.ClockCheckInterval // the updater of the coarse clock may not get a processor
 	ahead              = layout.PrefetchAhead
 	lineEntries        = layout.LineEntries
+	reclaimMost        = layout.ReclaimMost // messages, so that no claim takes long
 )
 
 // gate is the backpressure check: it reports whether the next message may be published. Only here
@@ -52,7 +53,7 @@ func (p *Producer) gate() bool {
 		}
 	}
 	epoch := p.JoinEpoch.Load() // pairs with joinAt, which sets cursor and bit before the epoch moves
-	if p.scanned && epoch == p.acked && id-p.minCursor < n {
+	if p.scanned && epoch == p.acked && id-p.minCursor < n && p.Block.Flags&stateReclaim == 0 {
 		return true
 	}
 	p.rescan()
@@ -68,9 +69,10 @@ func (p *Producer) gate() bool {
 // rescan computes the low watermark: the smallest LOSSLESS cursor. Consumers write the cursors, so
 // rescan clamps each cursor to the possible range.
 func (p *Producer) rescan() {
-	p.minCursor = p.next
+	p.minCursor, p.released = p.next, 0
 	p.ForLossless(func(row uint32) {
 		p.minCursor = min(p.minCursor, p.clamped(p.Cursor(row).Load()))
+		p.released = p.minCursor
 	})
 	p.fastPathEnd = 0 // a consumer that has joined may be further back than the earlier ones
 	p.scanned = true
@@ -98,7 +100,7 @@ func (p *Producer) findRoom(timeout time.Duration) error {
 			}
 		}
 	}
-	if !p.gate() || !p.hasSlot() {
+	if !p.room() {
 		if err := p.waitForRoom(timeout); err != nil {
 			return err
 		}
@@ -119,6 +121,37 @@ func (p *Producer) fastPathLimit() uint64 {
 		return 0
 	}
 	return min(p.next+uint64(p.freeCount), p.minCursor+uint64(p.SlotCount), p.nextClockCheck)
+}
+
+// reclaim retires the slots of messages that every LOSSLESS consumer has released, in the order of
+// their ids. It stops at the newest message, and at an entry that another process has changed: the
+// messages that were reclaimed are always the oldest ones.
+//
+// The swap is sequentially consistent, and pairs with hazard pointers as a publication does. A
+// consumer that joins at latest begins at p.next of the last rescan or later. A consumer that joins
+// at oldest announces itself in join_epoch before its first read. Each swap comes after a load of
+// join_epoch. Therefore at most one swap comes after the announcement, and it takes the oldest
+// message: one that the consumer has not reached, or the first one that it reads. In the first case
+// the start of the consumer moves.
+func (p *Producer) reclaim() {
+	id, end := max(p.reclaimed, p.OldestPossible(p.next)), min(p.released, p.next-min(p.next, 1))
+	for range reclaimMost {
+		if id >= end || p.joinsPtr.Load() != p.acked {
+			break
+		}
+		at := p.RingIndex(id)
+		known, entry := p.expected[at], layout.Entry(id, layout.SlotReclaimed)
+		slot := layout.EntrySlot(known)
+		if slot < p.Slots() && known&layout.EntryFence == 0 && p.Entries[at].CompareAndSwap(known, entry) {
+			crash.Point("claim.reclaimed")
+			p.expected[at] = entry
+			p.retire(slot)
+		} else if slot < p.Slots() { // otherwise it was reclaimed already, by an earlier producer
+			break
+		}
+		id++
+	}
+	p.reclaimed = id
 }
 
 // hasSlot reports whether a slot is free. If the free list is empty, it scans the retire list
@@ -296,7 +329,16 @@ func (s *rowSet) hasOneOf(rows []uint32) bool {
 	return slices.ContainsFunc(rows, func(row uint32) bool { return s[row/64]>>(row%64)&1 != 0 })
 }
 
-func (p *Producer) room() bool { return p.gate() && p.hasSlot() }
+// room reports whether the next message may be published and a slot is free.
+func (p *Producer) room() bool {
+	if !p.gate() {
+		return false
+	}
+	if p.Block.Flags&stateReclaim != 0 {
+		p.reclaim()
+	}
+	return p.hasSlot()
+}
 
 // lookForRoom is waitForRoom for a claim that does not wait. Dead consumers must not hold up a
 // polling producer for good either.

@@ -302,7 +302,7 @@ func (c *Consumer) tryReadAt(id uint64, out *ReadSlot) (bool, error) {
 		return false, c.overwritten(id)
 	case layout.EntryAhead(v, id) < 0: // commit is a hint, which may become visible before the entry
 		return false, nil
-	case layout.EntryAhead(v, id) > 0:
+	case layout.EntryAhead(v, id) > 0 || c.IsReclaimed(v):
 		return false, c.overwritten(id)
 	case v&layout.EntryLost != 0:
 		return false, status.Errorf(status.Lost, "block %q: message %d was discarded by an operator", c.BlockName(), id)
@@ -321,7 +321,7 @@ func (c *Consumer) tryReadAt(id uint64, out *ReadSlot) (bool, error) {
 func (c *Consumer) overwritten(id uint64) error {
 	return status.Errorf(status.Overrun, "block %q: message %d was overwritten, the oldest present is %d",
 		c.BlockName(), id,
-		c.OldestPossible(c.Segment.End()))
+		c.OldestPresent())
 }
 
 // Interrupt makes a waiting Next return Closed. Any goroutine may call it. The wait may begin only

@@ -167,7 +167,7 @@ func (p *Producer) recoverRing() error {
 	inRing := make([]bool, p.Slots())
 	for i := range p.Entries {
 		e := p.Entries[i].Load()
-		if layout.EntryEmpty(e) {
+		if layout.EntryEmpty(e) || p.IsReclaimed(e) { // the newest message is never reclaimed
 			continue
 		}
 		slot := layout.EntrySlot(e)

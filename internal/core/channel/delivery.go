@@ -10,9 +10,9 @@ import (
 // nextLossless takes message c.next, or reports that the message is not there yet. While a join at
 // the oldest message is not acknowledged, it reads as ORDERED does.
 func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
-	if c.joining != 0 && c.JoinAck.Load() >= c.joining && c.due() >= c.OldestPossible(c.Segment.End()) {
-		// The producer has seen cursor and bit: from the cursor on it overwrites nothing any more.
-		// A message that is still held although it was overwritten earlier keeps the cursor back. A
+	if c.joining != 0 && c.JoinAck.Load() >= c.joining && c.isPresent(c.due()) {
+		// The producer has seen cursor and bit: from the cursor on it removes nothing any more. A
+		// message that is still held although it was removed earlier keeps the cursor back. A
 		// durable consumer that died now would find nothing there. Until that message is released,
 		// the row says that the join is not complete.
 		c.joining = 0
@@ -23,8 +23,8 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 		return c.nextInOrder(out)
 	}
 	v := c.Entries[c.place()].Load() // acquire; pairs with Producer.Commit
-	if c.mayJump && !layout.EntryEmpty(v) && layout.EntryID(v, c.next) > c.next {
-		c.jump(0) // once: the producer overwrites nothing from the new cursor on
+	if c.mayJump && c.isGone(v) {
+		c.jump(0) // once: the producer removes nothing from the new cursor on
 		v = c.Entries[c.place()].Load()
 	}
 	if !layout.EntryIs(v, c.next) {
@@ -40,12 +40,24 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 	return c.deliverInOrder(h, out)
 }
 
+// isPresent reports whether no message from id on was overwritten or reclaimed.
+func (c *Consumer) isPresent(id uint64) bool { return c.OldestFrom(id, c.Segment.End()) == id }
+
+// isGone reports whether the next message was overwritten or reclaimed, by the entry of its place.
+func (c *Consumer) isGone(v uint64) bool {
+	if layout.EntryEmpty(v) {
+		return false
+	}
+	ahead := layout.EntryAhead(v, c.next)
+	return ahead > 0 || ahead == 0 && c.IsReclaimed(v)
+}
+
 // notNext returns the result of a LOSSLESS read whose entry is not that of the next message.
 func (c *Consumer) notNext(v uint64) (bool, error) {
 	if layout.EntryEmpty(v) || layout.EntryAhead(v, c.next) < 0 {
 		return false, nil
 	}
-	if layout.EntryAhead(v, c.next) > 0 {
+	if c.isGone(v) {
 		return false, c.overrun()
 	}
 	c.mayJump = false
@@ -127,6 +139,8 @@ func (c *Consumer) nextInOrder(out *ReadSlot) (bool, error) {
 				return false, nil
 			}
 			id = c.next + 1
+		} else if id == c.next && c.IsReclaimed(v) {
+			id = c.next + 1
 		}
 		if id > c.next && c.keepsPlace() {
 			return false, c.overrun()
@@ -175,10 +189,11 @@ func (c *Consumer) lapped(h *hold) bool {
 // ORDERED consumer's cursor follows when the message after the gap is released.
 func (c *Consumer) jump(further uint64) {
 	next := c.Segment.End()
-	to := c.OldestPossible(next) + min(further, uint64(c.SlotCount)-1)
-	if to <= c.next {
+	to := c.OldestFrom(c.next, next)
+	if to == c.next {
 		return
 	}
+	to = max(to, min(to+further, next-1))
 	if c.delivery == segment.Ordered {
 		c.skip(to - c.next)
 		c.next = to
@@ -263,7 +278,7 @@ func (c *Consumer) newest() (v, id uint64, ok bool) {
 		if layout.EntryEmpty(v) {
 			continue // commit is ahead of an entry that is not visible yet
 		}
-		if id = layout.EntryID(v, want); id >= c.next && v&layout.EntryLost == 0 {
+		if id = layout.EntryID(v, want); id >= c.next && v&layout.EntryLost == 0 && !c.IsReclaimed(v) {
 			return v, id, true
 		}
 	}

@@ -68,6 +68,10 @@ func (p *Producer) checkEntry(at uint64, put func(uint32, string)) {
 	}
 	id, n := layout.EntryID(v, p.next), uint64(p.SlotCount)
 	ensure(id < p.next && p.next-id <= n && id%n == at, "entry %d holds message %d, the next one is %d", at, id, p.next)
+	if p.IsReclaimed(v) {
+		ensure(id+1 < p.next, "the newest message, %d, was reclaimed", id)
+		return
+	}
 	slot := layout.EntrySlot(v)
 	put(slot, fmt.Sprintf("entry %d", at))
 	header := p.SlotHeader(slot)

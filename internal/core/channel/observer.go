@@ -121,7 +121,7 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 		return Observation{}, o.overwritten(id)
 	case layout.EntryAhead(v, id) < 0: // as Consumer.lookAt
 		return Observation{}, o.notYet(id, next)
-	case layout.EntryAhead(v, id) > 0:
+	case layout.EntryAhead(v, id) > 0 || o.IsReclaimed(v):
 		return Observation{}, o.overwritten(id)
 	case v&layout.EntryLost != 0:
 		return Observation{}, o.discarded(id)
@@ -148,7 +148,7 @@ func (o *Observer) discarded(id uint64) error {
 func (o *Observer) overwritten(id uint64) error {
 	return status.Errorf(status.Overrun, "block %q: message %d was overwritten, the oldest present is %d",
 		o.BlockName(), id,
-		o.OldestPossible(o.Segment.End()))
+		o.OldestPresent())
 }
 
 // newestBefore finds the newest entry that is not LOST.
@@ -156,7 +156,8 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 	for id = next; id > o.OldestPossible(next); {
 		id--
 		v = o.Entry(id).Load()
-		if !layout.EntryEmpty(v) && layout.EntryID(v, id) >= id && v&layout.EntryLost == 0 {
+		if !layout.EntryEmpty(v) && layout.EntryID(v, id) >= id && v&layout.EntryLost == 0 &&
+			!o.IsReclaimed(v) {
 			return v, layout.EntryID(v, id), true
 		}
 	}
@@ -166,13 +167,14 @@ func (o *Observer) newestBefore(next uint64) (v, id uint64, ok bool) {
 // copyOut is a seqlock read: it copies the message that entry value v names. Not stable: the slot
 // may have been used again meanwhile, and the copy means nothing.
 //
-// A slot is used again only after another message has taken its place in the ring. Then its claim
-// mark changes before its payload does. Therefore copyOut loads the mark first, then the entry: if
-// the entry is unchanged, the mark belongs to the message. After the copy, the mark alone decides
-// where other processors see stores in order, and a message may leave the ring during the copy.
-// Elsewhere the entry has to be unchanged too. (Non-temporal stores of a program that fills its
-// slot become visible late, not early: they come after the mark, too.) The read-modify-write in
-// between is a barrier: no load of the copy comes after the loads of the last check.
+// A slot is used again only after another message has taken its place in the ring, or after the
+// message was reclaimed. Then its claim mark changes before its payload does. Therefore copyOut
+// loads the mark first, then the entry: if the entry is unchanged, the mark belongs to the message.
+// After the copy, the mark alone decides where other processors see stores in order, and a message
+// may leave the ring during the copy. Elsewhere the entry has to be unchanged too. (Non-temporal
+// stores of a program that fills its slot become visible late, not early: they come after the mark,
+// too.) The read-modify-write in between is a barrier: no load of the copy comes after the loads of
+// the last check.
 func (o *Observer) copyOut(id, v uint64, into []byte) (seen Observation, stable bool, err error) {
 	slot := layout.EntrySlot(v)
 	if slot >= o.Slots() {

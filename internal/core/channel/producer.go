@@ -90,6 +90,7 @@ func newProducer(a *segment.Attachment, c segment.Config) *Producer {
 		p.shortest = c.Schema.Size
 		p.Block.Flags |= stateShortest
 	}
+	p.Populate(true)
 	p.clock.Start()
 	for word, offset := range map[**uint64]uint64{
 		&p.hot.heartbeat: layout.Heartbeat, &p.claimSince: layout.ClaimSince, &p.claimID: layout.ClaimID,

@@ -23,6 +23,7 @@ type BlockState struct {
 }
 
 const (
+	stateReclaim   = 1 << 25 // the producer reclaims messages
 	stateSmall     = 1 << 26 // the slots take at most layout.SmallBlock bytes
 	stateCRC       = 1 << 27 // checksums are CRC32C, and the processor has an instruction for it
 	stateShortest  = 1 << 28 // a message has at least the size of the block's schema
@@ -59,6 +60,10 @@ type ProducerState struct {
 
 	shortest uint64 // the least size of a message: the size of the schema's struct, 0 without one
 	swept    uint64 // Monotonic of the last search for dead consumers outside a wait
+	// Every message below released was released by every LOSSLESS consumer, at the last rescan. 0:
+	// there was no LOSSLESS consumer.
+	released  uint64
+	reclaimed uint64 // no message below can be reclaimed any more
 }
 
 // The use of a hold.
@@ -140,6 +145,9 @@ func stateOf(b *segment.Segment) BlockState {
 	}
 	if b.Features&layout.FeatureCRC != 0 && platform.HasCRC32C() {
 		s.Flags |= stateCRC
+	}
+	if b.Reclaims() {
+		s.Flags |= stateReclaim
 	}
 	for w := range s.RowMask {
 		s.RowMask[w] = b.ValidRows(uint32(w))

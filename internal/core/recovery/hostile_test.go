@@ -123,6 +123,9 @@ func (h *hostile) build() {
 	if config.Checksum != segment.ChecksumNone {
 		config.Algorithm = segment.ChecksumAlgorithm(h.random.IntN(3))
 	}
+	if h.random.IntN(2) == 0 {
+		config.Flags |= segment.Reclaim
+	}
 	config.ConsumerLimit = 5
 	h.config = config
 	p, err := channel.OpenProducer("x", config)

@@ -20,10 +20,12 @@ type idWords struct {
 	entries []uint64
 	slots   []slotHeaderWords
 	claims  uint64 // claims that were ever made, by the slots
+	reclaim bool   // entries may be those of reclaimed messages
 }
 
 func (x *inspection) idWords() *idWords {
-	w := &idWords{commit: x.Hint(), entries: make([]uint64, x.SlotCount), slots: make([]slotHeaderWords, x.Slots())}
+	w := &idWords{commit: x.Hint(), entries: make([]uint64, x.SlotCount), slots: make([]slotHeaderWords, x.Slots()),
+		reclaim: x.Reclaims()}
 	for place := range w.entries {
 		w.entries[place] = x.Entries[place].Load()
 	}
@@ -70,6 +72,8 @@ func (w *idWords) score(next uint64) (p plausibility) {
 		}
 		id, slot := next-1-(next-1-uint64(place))%n, layout.EntrySlot(e)
 		switch {
+		case w.reclaim && slot == layout.SlotReclaimed:
+			wrong(layout.EntryID(e, id) != id || id+1 == next)
 		case int(slot) >= len(w.slots): // empty, too
 			wrong(true)
 		case layout.EntryID(e, id) != id || named[slot]:
@@ -93,7 +97,7 @@ func (w *idWords) score(next uint64) (p plausibility) {
 		wrong(!named[slot] && h.id > next)
 		leftLast = leftLast || h.id == next || h.id+n+1 == next
 	}
-	wrong(next > n && !leftLast)
+	wrong(next > n && !leftLast && !w.reclaim)
 	wrong(w.claims < next)
 	half(newest)
 	return p

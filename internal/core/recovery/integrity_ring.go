@@ -39,6 +39,9 @@ func (x *inspection) commitContradicted() bool {
 	n := uint64(x.SlotCount)
 	vouched, damaged := false, false
 	for place := range x.SlotCount {
+		if x.IsReclaimed(x.Entries[place].Load()) {
+			continue
+		}
 		before := x.Hint()
 		id, empty, vouches := x.agreeingMessage(place)
 		vouched, damaged = vouched || vouches && !empty, damaged || !vouches
@@ -125,6 +128,9 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 		}
 		return noFinding()
 	}
+	if x.IsReclaimed(e) {
+		return x.lookAtReclaimed(place, e, before)
+	}
 	slot := layout.EntrySlot(e)
 	if slot >= x.Slots() {
 		if x.moved(place, e) {
@@ -165,6 +171,19 @@ func (x *inspection) lookAtEntry(place uint32) (Finding, bool) {
 		return f, true
 	}
 	return noFinding()
+}
+
+// lookAtReclaimed judges the entry of a reclaimed message. The ring keeps the newest message.
+func (x *inspection) lookAtReclaimed(place uint32, e, before uint64) (Finding, bool) {
+	id, n, after := layout.EntryID(e, before), uint64(x.SlotCount), x.hint()
+	if layout.EntryIs(x.Entry(after).Load(), after) { // published, and commit is not stored yet
+		after++
+	}
+	if id%n == uint64(place) && id+n >= before && id+1 < after || x.moved(place, e) {
+		return noFinding()
+	}
+	return x.finding(PartRing, place, NoSlot, "ring entry %d says that message %d was reclaimed, and the messages "+
+		"present are %d to %d", place, id, x.OldestPossible(before), after-min(after, 1))
 }
 
 // moved reports whether an entry has another message by now.

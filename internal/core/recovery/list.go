@@ -30,6 +30,7 @@ type BlockInfo struct {
 	State         uint32 // 0: the file claims to be a block and cannot be read as one
 	Checksum      uint32
 	Algorithm     uint32 // 0 without checksums
+	Reclaims      bool
 }
 
 // List describes the blocks in a directory ("" for the default one), sorted by name. It opens the
@@ -105,7 +106,7 @@ func (v *view) info() BlockInfo {
 		Name: v.BlockName(), TotalBytes: v.DataSize + v.ControlSize, SlotSize: v.SlotBytes, NextID: v.End(),
 		SlotCount:  v.SlotCount,
 		SpareSlots: v.SpareSlots, Policy: uint32(v.Policy), ConsumerLimit: v.ConsumerLimit, State: v.StateWord.Load(),
-		Checksum: uint32(v.Checksum), Algorithm: uint32(v.Algorithm()),
+		Checksum: uint32(v.Checksum), Algorithm: uint32(v.Algorithm()), Reclaims: v.Reclaims(),
 	}
 	if segment.Probe(v.ask, layout.ProducerRow) == segment.OwnerAlive {
 		i.ProducerPID, i.ProducerPIDNS = *v.Data.Plain64(layout.ProducerPID), *v.Data.Plain64(layout.ProducerPIDNS)

@@ -104,6 +104,16 @@ func OpenBlock(l Location, mode Access) (*Segment, error) {
 	return openBlockAt(l, l.DataPath(), mode)
 }
 
+// populateMost is the number of bytes of slots that an open maps.
+const populateMost = 256 << 20
+
+// Populate maps the pages of the slots. Otherwise every message of the first lap waits for page
+// faults. The memory is reserved already. Beyond populateMost bytes the open would take too long.
+func (b *Segment) Populate(write bool) {
+	start := b.SlotHeader(0) &^ (layout.Page - 1)
+	platform.Populate(b.Data[start:start+min(b.DataSize-start, populateMost)], write)
+}
+
 // openBlockAt is OpenBlock for a data file whose path may differ from its block's name (the
 // temporary file).
 func openBlockAt(l Location, path string, mode Access) (*Segment, error) {

@@ -117,9 +117,11 @@ const (
 	Timestamp     = layout.FlagTimestamp
 	// ForbidLossless wins over AllowLossless, which DefaultConfig sets for Ring.
 	ForbidLossless = 1 << 5
+	// Reclaim gives the slot of a message back as soon as every LOSSLESS consumer has released it.
+	Reclaim = 1 << 6
 
 	storedFlags = AllowLossless | Timestamp
-	knownFlags  = storedFlags | Replace | Force | UnlinkOnClose | ForbidLossless
+	knownFlags  = storedFlags | Replace | Force | UnlinkOnClose | ForbidLossless | Reclaim
 )
 
 // Config is what a producer asks for. Zero means the default in every field. It mirrors
@@ -156,13 +158,16 @@ func DefaultConfig(p Policy) Config {
 	return c
 }
 
-// features returns the features of a new block. A block without checksums has none, so that the
-// libraries of version 1 can read it.
-func (c Config) features() uint32 {
+// features returns the features of a new block. A block without checksums and Reclaim has none, so
+// that the libraries of version 1 can read it.
+func (c Config) features() (f uint32) {
 	if c.Checksum != ChecksumNone && c.Algorithm != AlgorithmBLAKE2b {
-		return layout.FeatureCRC
+		f |= layout.FeatureCRC
 	}
-	return 0
+	if c.Flags&Reclaim != 0 {
+		f |= layout.FeatureReclaim
+	}
+	return f
 }
 
 // stored returns the flags that a block keeps. A Ring allows LOSSLESS consumers unless
@@ -234,6 +239,10 @@ func (c *Config) resolvePolicy() error {
 	if c.Flags&^knownFlags != 0 {
 		return status.Errorf(status.Invalid, "flags 0x%x has unknown bits 0x%x, the known ones are 0x%x", c.Flags,
 			c.Flags&^knownFlags, uint32(knownFlags))
+	}
+	if c.Flags&Reclaim != 0 && c.stored()&AllowLossless == 0 {
+		return status.Errorf(status.Invalid, "flag RECLAIM without LOSSLESS consumers: only a message that every "+
+			"LOSSLESS consumer has released is reclaimed; add ALLOW_LOSSLESS, or leave RECLAIM out")
 	}
 	if c.Flags&Force != 0 && c.Flags&Replace == 0 {
 		return status.Errorf(status.Invalid, "flag FORCE without REPLACE: it says how to replace a block; add "+

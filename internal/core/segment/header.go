@@ -96,7 +96,7 @@ func NewHeader(l Location, id BlockID, created uint64, c Config) *Header {
 }
 
 // knownFeatures are the features that this library knows.
-const knownFeatures = layout.FeatureCRC
+const knownFeatures = layout.FeatureCRC | layout.FeatureReclaim
 
 // major returns the lowest version that has what the block needs, so that every library that can
 // read the block does.
@@ -117,6 +117,9 @@ func (h *Header) Algorithm() ChecksumAlgorithm {
 	}
 	return AlgorithmBLAKE2b
 }
+
+// Reclaims reports whether the producer may reclaim messages before the ring laps.
+func (h *Header) Reclaims() bool { return h.Features&layout.FeatureReclaim != 0 }
 
 // secretHash is keyed BLAKE2b-256 of the block id, with the secret as the key. The zero hash stands
 // for no secret. It detects a mix-up, and is no defence.
@@ -294,6 +297,10 @@ func (h *Header) Implausible() string {
 		return fmt.Sprintf("checksum policy %d", uint32(h.Checksum))
 	case h.Checksum == ChecksumNone && h.Features&layout.FeatureCRC != 0:
 		return "CRC32C without checksums"
+	case h.Reclaims() && h.Flags&AllowLossless == 0:
+		return "reclaimed messages without LOSSLESS consumers"
+	case h.Reclaims() && h.Slots() > layout.SlotReclaimed:
+		return fmt.Sprintf("%d slots, and reclaimed messages", h.Slots())
 	case h.MessageSchemaText.Length > schema.MaxText, h.ZoneSchemaText.Length > schema.MaxText,
 		h.flexSize > layout.FlexHeader+maxZoneSize, h.flexSize < layout.CacheLine, h.LogRecords < 1,
 		h.LogRecords > megabyte:
@@ -332,6 +339,7 @@ func (h *Header) Difference(c Config) string {
 		add("allow_lossless", h.Flags&AllowLossless != 0, c.stored()&AllowLossless != 0)
 	}
 	add("timestamp", h.Flags&Timestamp != 0, c.Flags&Timestamp != 0)
+	add("reclaim", h.Reclaims(), c.Flags&Reclaim != 0)
 	return strings.Join(d, "; ")
 }
 

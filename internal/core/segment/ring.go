@@ -55,6 +55,30 @@ func (b *Segment) OldestPossible(next uint64) uint64 {
 	return 0
 }
 
+// IsReclaimed reports whether an entry is that of a message whose slot the producer has reclaimed.
+func (b *Segment) IsReclaimed(e uint64) bool {
+	return layout.EntrySlot(e) == layout.SlotReclaimed && b.Reclaims()
+}
+
+// OldestFrom returns the smallest id from `from` on that is present when next is the next message,
+// or next. Reclaimed messages are not present.
+func (b *Segment) OldestFrom(from, next uint64) uint64 {
+	id := max(from, b.OldestPossible(next))
+	if b.Reclaims() {
+		for id < next {
+			e := b.Entry(id).Load()
+			if !b.IsReclaimed(e) || layout.EntryAhead(e, id) != 0 {
+				break
+			}
+			id++
+		}
+	}
+	return id
+}
+
+// OldestPresent returns the smallest id that is present, or that of the next message.
+func (b *Segment) OldestPresent() uint64 { return b.OldestFrom(0, b.End()) }
+
 // EntryMarks are the bits of an entry that recovery may set while the message stays.
 const EntryMarks = layout.EntryFence | layout.EntryLost
 

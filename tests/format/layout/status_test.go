@@ -62,6 +62,7 @@ func TestChoicesAreTheSameInGoAndC(t *testing.T) {
 		"DATABLOCK_FLAG_ALLOW_LOSSLESS":  segment.AllowLossless,
 		"DATABLOCK_FLAG_FORBID_LOSSLESS": segment.ForbidLossless, "DATABLOCK_FLAG_REPLACE": segment.Replace,
 		"DATABLOCK_FLAG_FORCE":           segment.Force,
+		"DATABLOCK_FLAG_RECLAIM":         segment.Reclaim,
 		"DATABLOCK_FLAG_UNLINK_ON_CLOSE": segment.UnlinkOnClose, "DATABLOCK_FLAG_TIMESTAMP": segment.Timestamp,
 	}
 	var body strings.Builder

@@ -101,11 +101,18 @@ func TestExchangeByPolling(t *testing.T) {
 	})
 }
 
-func TestThreeDeliveriesOnOneBlock(t *testing.T) {
+func TestThreeDeliveriesOnOneBlock(t *testing.T) { threeDeliveries(t, 300_000) }
+
+// TestThreeDeliveriesOnAReclaimingBlock: the producer uses slots again before the ring laps.
+func TestThreeDeliveriesOnAReclaimingBlock(t *testing.T) {
+	threeDeliveries(t, 50_000, "--flags=lossless,reclaim")
+}
+
+func threeDeliveries(t *testing.T, messages int, args ...string) {
 	forPairs(t, func(t *testing.T, producer, consumer string) {
 		b := newFixture(t)
-		n := fewer(scaled(300_000), producer, consumer)
-		p := b.producer(producer)
+		n := fewer(scaled(messages), producer, consumer)
+		p := b.producer(producer, args...)
 		consumers := map[string]*worker{}
 		for _, delivery := range []string{"lossless", "ordered", "latest"} {
 			consumers[delivery] = b.consumer(consumer, delivery)

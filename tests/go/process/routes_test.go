@@ -25,7 +25,7 @@ type route struct {
 // routes has the routes by the first word of their crash points. A new point is tried with the
 // routes of its word. A point with a new word is tried with all routes.
 var routes = map[string][]route{
-	"claim":   {writing},
+	"claim":   {writing, reclaiming},
 	"wake":    {writing, reading("lossless"), adopting, cleaningUp},
 	"unlink":  {unlinking},
 	"gate":    {joinedMeanwhile, writing},
@@ -73,6 +73,19 @@ func allRoutes() (all []route) {
 }
 
 var writing = route{"writing", func(k *kill) (*worker, bool) {
+	v := k.victimWriter(k.geometry...)
+	if v == nil {
+		return nil, true
+	}
+	k.watch()
+	k.bystander("ordered")
+	k.bystander("latest")
+	return v, v.drive("write 100", "write 100")
+}}
+
+// reclaiming: the consumers release each message soon, so that the victim reclaims it.
+var reclaiming = route{"reclaiming", func(k *kill) (*worker, bool) {
+	k.geometry, k.reclaims = k.withFlag("reclaim"), true
 	v := k.victimWriter(k.geometry...)
 	if v == nil {
 		return nil, true

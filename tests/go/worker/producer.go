@@ -24,7 +24,7 @@ type producer struct {
 var flagNames = map[string]uint32{
 	"lossless": segment.AllowLossless, "replace": segment.Replace, "force": segment.Force,
 	"unlink":    segment.UnlinkOnClose,
-	"timestamp": segment.Timestamp,
+	"timestamp": segment.Timestamp, "reclaim": segment.Reclaim,
 }
 
 func producerOpener(name string, o options) func() (participant, error) {

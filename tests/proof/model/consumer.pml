@@ -2,7 +2,6 @@
 
 #define NEWEST 0
 #define OLDEST 1
-#define AFTER(n) ((n) > N -> (n) - N : 0)	/* the oldest id in the ring when n is the next one */
 
 /* Called after any store that moves a LOSSLESS cursor from o to cur. */
 inline lookAtProducer()
@@ -52,6 +51,39 @@ inline walk()
 		fi
 	   }
 	od
+#endif
+}
+
+/* Message cur is in the ring; it was overwritten or reclaimed. */
+#ifdef RECLAIM
+#define PRESENT (TAG(v) == cur + 1 && !IS_RECLAIMED(v))
+#define GONE (TAG(v) > cur + 1 || (TAG(v) == cur + 1 && IS_RECLAIMED(v)))
+#else
+#define PRESENT (TAG(v) == cur + 1)
+#define GONE (TAG(v) > cur + 1)
+#endif
+
+/* Segment.OldestFrom: c becomes the oldest id from `from` on that is present, when c is the next
+ * one. Reclaimed messages are passed over. */
+inline oldestFrom(from)
+{
+#ifdef RECLAIM
+	atomic { e = c; c = AFTER(c); if :: c < from -> c = from :: else fi };
+	do
+	:: atomic {
+		if
+		:: c < e ->
+			v = ent[AT(0, c)];
+			if
+			:: TAG(v) == c + 1 && IS_RECLAIMED(v) -> v = 0; c++
+			:: else -> v = 0; e = 0; break
+			fi
+		:: else -> e = 0; break
+		fi
+	   }
+	od
+#else
+	atomic { c = AFTER(c) }
 #endif
 }
 
@@ -181,12 +213,20 @@ inline close()
 }
 
 #define MAY_LEAVE :: LEAVERS & BIT(me) -> goto leave
-#define FORGET cur = 0; v = 0; o = 0; c = 0; armed = 0; ending = 0; started = 0
+#ifdef RECLAIM
+#define RECLAIM_VARIABLES byte e;
+#define FORGET_END e = 0;
+#else
+#define RECLAIM_VARIABLES
+#define FORGET_END
+#endif
+#define FORGET FORGET_END cur = 0; v = 0; o = 0; c = 0; armed = 0; ending = 0; started = 0
 
 #ifdef WITH_Lossless
 proctype Lossless(byte me; byte r; byte start)
 {
 	byte cur, v, o, c, jo;
+	RECLAIM_VARIABLES
 	bit armed, ending, started, settling;
 
 	{
@@ -217,7 +257,12 @@ proctype Lossless(byte me; byte r; byte start)
 	:: start == OLDEST ->
 		/* Consumer.joinAt */
 		walk();
+#ifdef RECLAIM
+		oldestFrom(0);
+		atomic { cur = c; c = 0; cursor[r] = cur };
+#else
 		atomic { cur = AFTER(c); c = 0; cursor[r] = cur };
+#endif
 		SET_ACTIVE;
 		SET_LOSSLESS;
 		d_step { join_epoch++; jo = join_epoch }
@@ -230,13 +275,13 @@ again:
 		:: !jo ->				/* Consumer.nextLossless */
 			v = ent[AT(0, cur)];
 			if
-			:: TAG(v) == cur + 1 ->
+			:: PRESENT ->
 				started = 1; settling = 0; armed = 0; ending = 0;
 				if
 				:: v & LOST -> assert(lost & BIT(cur)); goto taken
 				:: else -> goto take
 				fi
-			:: TAG(v) > cur + 1 ->
+			:: GONE ->
 				v = 0;
 				assert(settling);	/* OVERRUN: a LOSSLESS reader loses a committed message */
 				goto jump
@@ -265,8 +310,8 @@ again:
 	atomic {
 		v = ent[AT(0, cur)];			/* Consumer.hold 2 */
 		if
-		:: TAG(v) == cur + 1 -> armed = 0; ending = 0
-		:: TAG(v) > cur + 1 -> v = 0; goto jump
+		:: PRESENT -> armed = 0; ending = 0
+		:: GONE -> v = 0; goto jump
 		:: else -> v = 0;
 			if
 			:: ending -> assert(cur == published[0]); goto leave
@@ -298,7 +343,7 @@ taken:
 jump:	/* The reader was overtaken before the acknowledgement: only its start moves. */
 	assert(!started);
 	walk();
-	atomic { c = AFTER(c) };
+	oldestFrom(cur);
 	advance(c);
 	c = 0;
 	goto again;
@@ -317,13 +362,22 @@ leave:
 proctype Ordered(byte me; byte r; byte start)
 {
 	byte cur, v, o, c;
+	RECLAIM_VARIABLES
 	bit armed, ending, started;
 
 	{
 	attach();
 	SET_ACTIVE;
 	walk();
+#ifdef RECLAIM
+	if
+	:: start == OLDEST -> oldestFrom(0)
+	:: else
+	fi;
+	atomic { cur = c; c = 0 };
+#else
 	atomic { cur = (start == NEWEST -> c : AFTER(c)); c = 0 };
+#endif
 
 again:
 	atomic {
@@ -335,8 +389,8 @@ again:
 	atomic {
 		v = ent[AT(0, cur)];			/* Consumer.hold 2 */
 		if
-		:: TAG(v) == cur + 1 -> armed = 0; ending = 0
-		:: TAG(v) > cur + 1 -> v = 0; goto jump
+		:: PRESENT -> armed = 0; ending = 0
+		:: GONE -> v = 0; goto jump
 		:: else -> v = 0;
 			if
 			:: ending -> assert(cur == published[0]); goto leave
@@ -357,7 +411,12 @@ again:
 
 jump:	/* The reader was overtaken: it jumps to the oldest message and reports the others as missed. */
 	walk();
+#ifdef RECLAIM
+	oldestFrom(cur);
+	atomic { cur = c; c = 0; goto again };
+#else
 	atomic { assert(AFTER(c) > cur); cur = AFTER(c); c = 0; goto again };
+#endif
 
 nothing:
 	wait(true);
@@ -373,6 +432,7 @@ leave:
 proctype Latest(byte me; byte r)
 {
 	byte cur, v, o, c;
+	RECLAIM_VARIABLES
 	bit armed, ending, started;
 
 	{
@@ -406,6 +466,9 @@ older:
 		v = ent[AT(0, c - 1)];			/* Consumer.hold 2 */
 		if
 		:: v & LOST -> assert(lost & BIT(TAG(v) - 1)); v = 0; c--; goto older
+#ifdef RECLAIM
+		:: IS_RECLAIMED(v) -> v = 0; c--; goto older
+#endif
 		:: else -> c = 0; armed = 0; ending = 0
 		fi
 	};
@@ -429,5 +492,21 @@ leave:
 	} unless {
 		atomic { DIES; FORGET }
 	}
+}
+#endif
+
+#ifdef WITH_Follower
+/* A LOSSLESS reader that is bound from the start, and whose reads are not modelled. It releases the
+ * messages at any time. */
+proctype Follower(byte me; byte r; byte cur)
+{
+	byte o;
+
+#ifdef LATE_FOLLOWER
+	d_step { cursor[r] = cur; maskL = maskL | BIT(r); maskP = maskP | BIT(r) };
+#endif
+end:	do
+	:: cur < published[0] -> advance(cur + 1)
+	od
 }
 #endif

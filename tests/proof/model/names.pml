@@ -59,6 +59,9 @@ inline markAndFence(x)
 proctype Opener(byte me; byte how; byte own; byte upto)
 {
 	byte blk, next, free, retired, slot, rem, minc, k, v, old, exp[N];
+#ifdef RECLAIM
+	byte released, reclaimed, seen;
+#endif
 
 	{
 	if
@@ -144,6 +147,10 @@ again:
 work:
 	do
 	:: atomic { next < upto -> slot = 0 };
+#ifdef RECLAIM
+		atomic { if :: next -> released = next :: else fi };	/* there is no reader */
+		reclaim();
+#endif
 		remember();
 		publish();
 		atomic { next++; commit[blk] = next };
@@ -162,11 +169,12 @@ more:		skip
 	:: else
 	fi;
 over:
-	atomic { ENDS; blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0; forget() }
+	atomic { ENDS; blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0; FORGET_RECLAIM; forget() }
 	} unless {
 		atomic {
 			DIES;
 			blk = 0; next = 0; free = 0; retired = 0; slot = 0; rem = 0; minc = 0; k = 0; v = 0; old = 0;
+			FORGET_RECLAIM;
 			forget()
 		}
 	}

@@ -54,6 +54,14 @@ inline waitForRoom(need)
 		fi \
 	}
 
+#ifdef RECLAIM
+#define FORGET_RECLAIM released = 0; reclaimed = 0
+#define SET_RELEASED if :: k -> released = minc :: else fi
+#else
+#define FORGET_RECLAIM skip
+#define SET_RELEASED skip
+#endif
+
 /* Producer.Claim 1. Only a rescan that has seen a new join_epoch acknowledges that epoch. */
 inline gate()
 {
@@ -63,7 +71,7 @@ inline gate()
 		if
 #ifdef MUT_GATE_IGNORES_JOIN
 		:: next < minc + N -> if :: j != seen -> join_ack = j; seen = j :: else fi; j = 0; break
-#else
+#elif !defined(RECLAIM)		/* there every claim scans */
 		:: next < minc + N && j == seen -> j = 0; break
 #endif
 		:: else
@@ -71,6 +79,9 @@ inline gate()
 	   };
 		atomic {
 			k = maskL; minc = next;
+#ifdef RECLAIM
+			released = 0;
+#endif
 #ifndef MUT_ACK_RELOADS_EPOCH
 			if
 			:: !k && j == seen -> j = 0; armed = 0; break
@@ -89,6 +100,7 @@ inline gate()
 		j = join_epoch;
 #endif
 		atomic {
+			SET_RELEASED;
 			k = 0;
 			if
 			:: j != seen -> join_ack = j; seen = j
@@ -151,8 +163,62 @@ inline refill()
 #if SLOTS > 4
 		BLANK(4);
 #endif
+#if SLOTS > 5
+		BLANK(5);
+#endif
 		skip
 	}
+}
+
+/* Producer.reclaim: retires the slots of messages that every LOSSLESS reader of the last rescan has
+ * released, in the order of their ids, and never that of the newest message. Each swap follows a
+ * load of join_epoch. */
+#ifdef MUT_RECLAIM_IGNORES_JOIN
+#define NO_JOIN true
+#else
+#define NO_JOIN (join_epoch == seen)
+#endif
+#ifdef MUT_RECLAIM_PASSES_OVER
+#define STAYS d_step { v = 0; reclaimed++ }
+#else
+#define STAYS d_step { v = 0; released = 0 }	/* the end of this reclaiming */
+#endif
+inline reclaim()
+{
+	d_step {
+		if :: reclaimed < AFTER(next) -> reclaimed = AFTER(next) :: else fi;
+		if :: released > next - 1 -> released = next - 1 :: else fi
+	};
+	do
+	:: atomic { reclaimed < released && NO_JOIN -> v = exp[reclaimed % N] };
+		if
+		:: atomic { IS_RECLAIMED(v) -> v = 0; reclaimed++ }	/* by an earlier producer */
+		:: (v & FENCE) -> STAYS
+		:: else ->
+			atomic {
+				if
+				:: ent[AT(BLK, reclaimed)] == v ->
+					ent[AT(BLK, reclaimed)] = ENTRY(reclaimed, RECLAIMED)
+				:: else -> v = 0
+				fi
+			};
+			if
+			:: !v -> STAYS
+			:: else ->
+				d_step {
+					exp[reclaimed % N] = ENTRY(reclaimed, RECLAIMED);
+#ifdef MUT_RECLAIM_FREES
+					free = free | BIT(SLOT(v));
+#else
+					retired = retired | BIT(SLOT(v));
+#endif
+					v = 0; reclaimed++
+				}
+			fi
+		fi
+	:: else -> break
+	od;
+	released = 0
 }
 
 /* Producer.Claim 2 (Producer.hasSlot). */
@@ -198,6 +264,9 @@ inline know()
 		exp[2] = ent[BLK * N + 2];
 #endif
 #if N > 3
+		exp[3] = ent[BLK * N + 3];
+#endif
+#if N > 4
 #error an entry that nobody knows
 #endif
 		skip
@@ -212,6 +281,9 @@ inline forget()
 #endif
 #if N > 2
 	exp[2] = 0;
+#endif
+#if N > 3
+	exp[3] = 0;
 #endif
 	skip
 }
@@ -270,7 +342,7 @@ inline publish()
 			:: else -> if :: TAG(rem) -> retired = retired | BIT(SLOT(rem)) :: else fi
 			fi;
 #else
-			if :: TAG(rem) -> retired = retired | BIT(SLOT(rem)) :: else fi;
+			if :: TAG(rem) && !IS_RECLAIMED(rem) -> retired = retired | BIT(SLOT(rem)) :: else fi;
 #endif
 			rem = 0; slot = 0; broken = 0;
 			break
@@ -296,7 +368,7 @@ inline adopt()
 		v = ent[BLK * N + k];
 		exp[k] = v;
 		if
-		:: TAG(v) -> retired = retired & ~BIT(SLOT(v))
+		:: TAG(v) && !IS_RECLAIMED(v) -> retired = retired & ~BIT(SLOT(v))
 		:: else
 		fi;
 #ifndef MUT_ADOPT_TRUSTS_COMMIT
@@ -350,7 +422,11 @@ inline givenBlock()
 proctype Producer(byte me; byte after; byte upto)
 {
 	byte next, free, retired, slot, rem, minc, seen, j, k, m, v, exp[N];
-	bit armed, aborted;
+	byte aborted;
+	bit armed;
+#ifdef RECLAIM
+	byte released, reclaimed;
+#endif
 #ifdef MUT_REFILL_REUSES_SCAN
 	byte lastscan; bit scanned;
 #endif
@@ -363,6 +439,9 @@ proctype Producer(byte me; byte after; byte upto)
 	do
 	:: next < upto ->
 		gate();
+#ifdef RECLAIM
+		reclaim();
+#endif
 		hasSlot();
 #ifdef MUT_MARK_BEFORE_REMEMBER
 		atomic { claimed = next + 1; broken = 0 };
@@ -375,7 +454,7 @@ proctype Producer(byte me; byte after; byte upto)
 		if
 		:: w2[slot] = next + 1
 		/* Producer.Abort */
-		:: atomic { ABORTS && !aborted -> aborted = 1; ABORTED; free = free | BIT(slot); slot = 0; rem = 0;
+		:: atomic { aborted < ABORTS -> aborted++; ABORTED; free = free | BIT(slot); slot = 0; rem = 0;
 		           goto unmark }
 		fi;
 		publish();
@@ -396,6 +475,7 @@ over:
 	atomic {
 		ENDS;
 		free = 0; retired = 0; minc = 0; seen = 0; next = 0; aborted = 0;
+		FORGET_RECLAIM;
 		forget()
 	}
 	} unless {
@@ -403,6 +483,7 @@ over:
 			DIES;
 			next = 0; free = 0; retired = 0; slot = 0; rem = 0; minc = 0; seen = 0; j = 0; k = 0; m = 0; v = 0;
 			armed = 0; aborted = 0;
+			FORGET_RECLAIM;
 			forget()
 		}
 	}

@@ -137,11 +137,18 @@ proctype Resetter(byte me; bit fence)
 		od
 	:: !fence ->
 		do
+#ifdef UNLAGGED
+		:: c < 1 -> c++
+#else
 		:: c < N - 1 -> c++
+#endif
 		:: break
 		od;
 		do
 		:: v = ent[c];
+#ifdef RECLAIM
+			if :: IS_RECLAIMED(v) -> break :: else fi;	/* no slot of a message that could be discarded */
+#endif
 			atomic {
 				if
 				:: ent[c] == v -> ent[c] = v | LOST; lost = lost | BIT(TAG(v) - 1); break

@@ -140,6 +140,39 @@ CONFIGS = [
     # afterwards, and a cleaner cleans it in the end.
     config("evict", 155_000, "run Member(1,2); run Member(2,2); run Evictor(3); run Evictor(4); run RowCleaner(5)",
            DEATHS=1, KILLABLE=30),
+    # The producer reclaims messages, and a consumer joins at oldest meanwhile. Row 1 has another
+    # LOSSLESS consumer, a Follower, which has released everything up to a message.
+    config("reclaim-join", 330_000, "maskL = 2; maskP = 2; cursor[1] = 4; "
+           "run Producer(1,0,6); run Lossless(2,0,OLDEST)",
+           N=4, SPARE=2, ROWS=2, RECLAIM=1, UNLAGGED=1),
+    config("reclaim-join-2", 1_690_000, "maskL = 2; maskP = 2; cursor[1] = 2; "
+           "run Producer(1,0,5); run Lossless(2,0,OLDEST); run Follower(3,1,2)", True,
+           N=2, SPARE=2, ROWS=2, RECLAIM=1),
+    config("reclaim-join-3", 1_120_000, "maskL = 2; maskP = 2; cursor[1] = 3; "
+           "run Producer(1,0,5); run Lossless(2,0,OLDEST); run Follower(3,1,3)", True,
+           N=3, SPARE=2, ROWS=2, RECLAIM=1),
+    config("reclaim-fence", 845_000, "run Producer(1,0,4); run Lossless(2,0,OLDEST); run Follower(3,1,3)",
+           N=3, SPARE=2, ROWS=2, RECLAIM=1, ABORTS=2, LATE_FOLLOWER=1, UNLAGGED=1),
+    config("reclaim-lost", 16_800_000, "maskL = 2; maskP = 2; cursor[1] = 4; "
+           "run Producer(1,0,6); run Lossless(2,0,OLDEST); run Resetter(4,0)", True,
+           N=4, SPARE=2, ROWS=2, RECLAIM=1, RESET=1, UNLAGGED=1),
+    config("reclaim-ordered", 750_000, "maskL = 2; maskP = 2; cursor[1] = 2; "
+           "run Producer(1,0,5); run Ordered(2,0,OLDEST); run Follower(3,1,2)",
+           N=2, SPARE=2, ROWS=2, RECLAIM=1, UNLAGGED=1),
+    config("reclaim-latest", 299_000, "maskL = 2; maskP = 2; cursor[1] = 2; "
+           "run Producer(1,0,5); run Latest(2,0); run Follower(3,1,2)",
+           N=2, SPARE=2, ROWS=2, RECLAIM=1, UNLAGGED=1),
+    config("reclaim-restart", 2_060_000, "run Producer(1,0,5); run Producer(2,1,5); run Lossless(3,0,NEWEST)",
+           N=2, SPARE=1, RECLAIM=1, DEATHS=1, KILLABLE=2, PRODUCERS=6, ABORTS=1),
+    config("reclaim-reader-dies", 82_000, "run Producer(1,0,5); run Lossless(2,0,NEWEST)",
+           N=2, SPARE=1, RECLAIM=1, DEATHS=1, KILLABLE=4, RELEASES=1),
+    config("reclaim-reset", 1_310_000,
+           "run Producer(1,0,4); run Lossless(3,0,NEWEST); if :: run Resetter(4,1) :: run Resetter(4,0) fi",
+           N=2, SPARE=1, RECLAIM=1, RESET=1),
+    config("reclaim-replace", 8_200,
+           "ent[0] = FENCE; order[0] = 1; turn = 1; lock0[0] = 1; "
+           "run Opener(1,OWNS,0,4); run Opener(2,REPLACE,1,1)",
+           N=2, NBLK=4, RECLAIM=1, DEATHS=1, KILLABLE=4, PRODUCERS=6),
     # The same with more messages, deaths and readers at once.
     config("large-lossless", 3_000_000,
            "run Producer(1,0,6); run Producer(2,1,6); run Producer(4,2,6); run Lossless(3,0,NEWEST)", True,
@@ -182,6 +215,9 @@ UNTOLD = "half"
 
 # The mutation, the configuration that catches it, and the reported violation.
 MUTATIONS = [
+    ("RECLAIM_IGNORES_JOIN", "reclaim-join", "started"),
+    ("RECLAIM_PASSES_OVER", "reclaim-fence", "started"),
+    ("RECLAIM_FREES", "reclaim-ordered", TORN),
     ("REFILL_NO_PIN_CHECK", "latest", TORN),
     ("REFILL_REUSES_SCAN", "latest-1", TORN),
     ("EPOCH_AFTER_SCAN", "latest-1", TORN),

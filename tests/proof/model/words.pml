@@ -50,6 +50,15 @@
 #define TAG(v) (((v) >> 3) & 7)
 #define SLOT(v) ((v) & 7)
 #define AT(b, i) ((b) * N + (i) % N)
+#define AFTER(n) ((n) > N -> (n) - N : 0)	/* the oldest id in the ring when n is the next one */
+
+/* The entry of a reclaimed message names a slot that no block has. */
+#ifdef RECLAIM
+#define RECLAIMED 7
+#define IS_RECLAIMED(v) (SLOT(v) == RECLAIMED)
+#else
+#define IS_RECLAIMED(v) false
+#endif
 
 #define READY 0
 #define CLOSED 1
@@ -137,10 +146,14 @@ byte overdue;
 inline loadCommit(x)
 {
 	x = commit[0];
+#ifndef UNLAGGED
 	do
 	:: x > 0 -> x = x - 1
 	:: break
 	od
+#else
+	skip
+#endif
 }
 
 /* Death at any step. Memory stops changing first, then the kernel releases the locks. */
