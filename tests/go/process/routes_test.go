@@ -26,7 +26,7 @@ type route struct {
 // routes of its word. A point with a new word is tried with all routes.
 var routes = map[string][]route{
 	"claim":   {writing},
-	"wake":    {writing, reading("lossless"), adopting, cleaningUp},
+	"wake":    {writing, makingRoom, adopting, cleaningUp},
 	"unlink":  {unlinking},
 	"gate":    {joinedMeanwhile, writing},
 	"commit":  {writing},
@@ -253,14 +253,35 @@ func reading(delivery string, args ...string) route {
 		}
 		v.send("read 0") // until its timeout
 		k.producer.send("write 100")
-		died := v.diesInstead()
-		for !died && k.producer.busy() { // the timeout has ended the wait for a slow producer
-			died = v.drive("read 0")
-		}
-		k.producer.wrote(100)
-		return v, died
+		return v, k.readsTheHundred(v)
 	}}
 }
+
+// readsTheHundred: the victim reads until the producer has written 100 messages.
+func (k *kill) readsTheHundred(v *worker) (died bool) {
+	k.t.Helper()
+	died = v.diesInstead()
+	for !died && k.producer.busy() { // the timeout has ended the wait for a slow producer
+		died = v.drive("read 0")
+	}
+	k.producer.wrote(100)
+	return died
+}
+
+// makingRoom: the producer waits for the victim when the victim begins to read. While both work,
+// the producer usually waits for the witness alone, which reports each message.
+var makingRoom = route{"making_room", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(1)
+	v := k.victimReader("lossless")
+	if v == nil {
+		return nil, true
+	}
+	k.producer.send("write 100")
+	k.heldUp(k.producer)
+	v.send("read 0") // until its timeout
+	return v, k.readsTheHundred(v)
+}}
 
 // catchingUp reads the available messages, and never waits.
 func catchingUp(delivery string) route {
