@@ -86,24 +86,26 @@ var writing = route{"writing", func(k *kill) (*worker, bool) {
 // joinedMeanwhile: LOSSLESS consumers attach one after the other while the victim writes 2,000
 // messages per second, until each has attached. After a pause of 0.1 s the library calls Go for the
 // claim, and passes the points of Go alone. Therefore the victim has its next command before it
-// needs it, and a pause of a busy machine has to come at every attach.
+// needs it, a pause of a busy machine has to come at every attach, and a consumer that would keep
+// the victim waiting detaches before the next one.
 var joinedMeanwhile = route{"joined_meanwhile", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--rate=2000")...)
 	if v == nil {
 		return nil, true
 	}
-	k.startWitness()
-	for late := k.witness; ; late = k.stay[len(k.stay)-1] {
-		late.send("read 0")
-		died := v.writesUntil(late.hasNews)
-		late.attached()
+	for range 3 {
+		k.startWitness()
+		died := v.writesUntil(k.witness.hasNews)
+		k.witness.attached()
 		// The first claim after the attach is in these 20, at the latest.
-		if died = died || v.drive("write 20"); died || len(k.stay) == 3 {
-			return v, died
+		if died || v.drive("write 20") {
+			k.witness.send("read 0")
+			return v, true
 		}
-		k.stay = append(k.stay, k.launch(launch{language: k.others, role: "consume",
-			args: k.consumerArgs("--delivery=lossless")}))
+		k.witness.close()
+		k.witness = nil
 	}
+	return v, false
 }}
 
 var aborting = route{"aborting", func(k *kill) (*worker, bool) {
