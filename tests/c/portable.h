@@ -71,7 +71,7 @@ static inline int all_descriptors(void) {
 #define DATA_VARIABLE "LOCALAPPDATA"
 #define HOME_VARIABLE "USERPROFILE"
 #define CHECK_PRINTF __MINGW_PRINTF_FORMAT
-#define SCENARIO_SECONDS 300 /* under Wine a file is opened in milliseconds */
+#define SCENARIO_SECONDS 900 /* under Wine a file is opened in milliseconds, or many */
 #define O_CLOEXEC (O_NOINHERIT | O_BINARY)
 
 static inline char *mkdtemp(char *name) {

@@ -124,7 +124,7 @@ static void remove_pair(struct pair *pair) {
 }
 
 /* Publishes a message, and returns the slot: the producer's mapping stays writable. */
-static datablock_write_slot send(datablock_producer producer, const uint8_t *bytes, size_t length, bool sealed) {
+static datablock_write_slot post(datablock_producer producer, const uint8_t *bytes, size_t length, bool sealed) {
     datablock_write_slot slot;
     CHECK_OK(datablock_write_begin(producer, 0, &slot));
     memcpy(slot.data, bytes, length);
@@ -157,7 +157,7 @@ static void words_in_the_slot(void) {
         bool manual = policy == DATABLOCK_CHECKSUM_MANUAL;
         for (size_t i = 0; i < 60; i++) {
             size_t length = i < 20 ? i : (size_t)rand() % (LARGEST + 1);
-            datablock_write_slot out = send(p.producer, bytes, length, manual);
+            datablock_write_slot out = post(p.producer, bytes, length, manual);
             check_sum(&out, length);
             datablock_read_slot in;
             CHECK_OK(datablock_read_begin(p.consumer, -1, &in));
@@ -181,7 +181,7 @@ static void words_in_the_slot(void) {
 /* A message with one bit flipped. The next one arrives whole. */
 static void read_damaged(struct pair *p, datablock_delivery delivery, const uint8_t *bytes, size_t length,
                          size_t bit, bool enforced) {
-    datablock_write_slot out = send(p->producer, bytes, length, !enforced);
+    datablock_write_slot out = post(p->producer, bytes, length, !enforced);
     uint8_t *header = (uint8_t *)out.data - DATABLOCK_LAYOUT_SLOT_HEADER;
     header[bit / 8] ^= (uint8_t)(1u << bit % 8);
     datablock_read_slot in;
@@ -218,7 +218,7 @@ static void every_damaged_bit(void) {
                     }
                 }
                 datablock_read_slot in;
-                send(p.producer, bytes, LENGTH, !enforced);
+                post(p.producer, bytes, LENGTH, !enforced);
                 CHECK_OK(datablock_read_begin(p.consumer, 0, &in));
                 CHECK_OK(datablock_read_verify(p.consumer, &in));
                 CHECK_OK(datablock_read_end(p.consumer, &in));
@@ -235,8 +235,8 @@ static void another_messages_payload(void) {
     for (size_t a = 0; a < 2; a++) {
         struct pair p = open_checked(DATABLOCK_CHECKSUM_ENFORCED, algorithms[a], 100, DATABLOCK_ORDERED);
         datablock_read_slot in;
-        datablock_write_slot first = send(p.producer, bytes, 100, false);
-        datablock_write_slot second = send(p.producer, bytes + 100, 100, false);
+        datablock_write_slot first = post(p.producer, bytes, 100, false);
+        datablock_write_slot second = post(p.producer, bytes + 100, 100, false);
         memcpy(second.data, first.data, 50); /* half of it */
         CHECK_OK(datablock_read_begin(p.consumer, 0, &in));
         CHECK_OK(datablock_read_end(p.consumer, &in));
@@ -246,7 +246,7 @@ static void another_messages_payload(void) {
     /* CRC32C has the id: a whole checksum of an earlier message with equal bytes does not match. */
     struct pair p = open_checked(DATABLOCK_CHECKSUM_ENFORCED, DATABLOCK_ALGORITHM_CRC32C, 100, DATABLOCK_ORDERED);
     datablock_read_slot in;
-    datablock_write_slot first = send(p.producer, bytes, 100, false), second = send(p.producer, bytes, 100, false);
+    datablock_write_slot first = post(p.producer, bytes, 100, false), second = post(p.producer, bytes, 100, false);
     memcpy((uint8_t *)second.data - 32, (uint8_t *)first.data - 32, 32);
     CHECK_OK(datablock_read_begin(p.consumer, 0, &in));
     CHECK_OK(datablock_read_end(p.consumer, &in));
@@ -261,7 +261,7 @@ static void messages_without_a_checksum(void) {
         for (int i = 0; i < 12; i++) { /* slots are used again: a checksum is of one message */
             datablock_read_slot in;
             bool sealed = i % 3 == 0;
-            send(p.producer, (const uint8_t *)"", 0, sealed);
+            post(p.producer, (const uint8_t *)"", 0, sealed);
             CHECK_OK(datablock_read_begin(p.consumer, 0, &in));
             CHECK_STATUS(datablock_read_verify(p.consumer, &in), sealed ? DATABLOCK_OK : DATABLOCK_E_INVALID);
             CHECK_OK(datablock_read_end(p.consumer, &in));
@@ -279,8 +279,8 @@ static void batches(void) {
             datablock_read_slot in[2];
             size_t count;
             for (int i = 0; i < 4; i++) {
-                send(p.producer, (const uint8_t *)"first", 5, false);
-                datablock_write_slot second = send(p.producer, (const uint8_t *)"second", 6, false);
+                post(p.producer, (const uint8_t *)"first", 5, false);
+                datablock_write_slot second = post(p.producer, (const uint8_t *)"second", 6, false);
                 *(uint8_t *)second.data ^= 1;
                 CHECK_OK(datablock_read_batch(p.consumer, 0, in, 2, &count));
                 CHECK(count == 1);

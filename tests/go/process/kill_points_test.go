@@ -153,7 +153,7 @@ func (m *matrix) killAt(t *testing.T, k trial) {
 	t.Helper()
 	first := turnOf(t)
 	var reaching []route
-	for attempt := 0; len(reaching) == 0 && attempt < 3; attempt++ {
+	for attempt := 0; len(reaching) == 0 && attempt < 6; attempt++ { // timing decides, as in kill
 		for _, r := range routesTo(k.point) {
 			k.route, k.victim, k.others = r, speakersOf(k.point, k.on)[0], languages[0]
 			if m.killed(t, k) {

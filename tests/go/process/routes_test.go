@@ -26,7 +26,7 @@ type route struct {
 // routes of its word. A point with a new word is tried with all routes.
 var routes = map[string][]route{
 	"claim":   {writing, reclaiming},
-	"wake":    {writing, reading("lossless"), adopting, cleaningUp},
+	"wake":    {writing, makingRoom, adopting, cleaningUp},
 	"unlink":  {unlinking},
 	"gate":    {joinedMeanwhile, writing},
 	"commit":  {writing},
@@ -99,24 +99,26 @@ var reclaiming = route{"reclaiming", func(k *kill) (*worker, bool) {
 // joinedMeanwhile: LOSSLESS consumers attach one after the other while the victim writes 2,000
 // messages per second, until each has attached. After a pause of 0.1 s the library calls Go for the
 // claim, and passes the points of Go alone. Therefore the victim has its next command before it
-// needs it, and a pause of a busy machine has to come at every attach.
+// needs it, a pause of a busy machine has to come at every attach, and a consumer that would keep
+// the victim waiting detaches before the next one.
 var joinedMeanwhile = route{"joined_meanwhile", func(k *kill) (*worker, bool) {
 	v := k.victimWriter(append(k.geometry[:len(k.geometry):len(k.geometry)], "--rate=2000")...)
 	if v == nil {
 		return nil, true
 	}
-	k.startWitness()
-	for late := k.witness; ; late = k.stay[len(k.stay)-1] {
-		late.send("read 0")
-		died := v.writesUntil(late.hasNews)
-		late.attached()
+	for range 3 {
+		k.startWitness()
+		died := v.writesUntil(k.witness.hasNews)
+		k.witness.attached()
 		// The first claim after the attach is in these 20, at the latest.
-		if died = died || v.drive("write 20"); died || len(k.stay) == 3 {
-			return v, died
+		if died || v.drive("write 20") {
+			k.witness.send("read 0")
+			return v, true
 		}
-		k.stay = append(k.stay, k.launch(launch{language: k.others, role: "consume",
-			args: k.consumerArgs("--delivery=lossless")}))
+		k.witness.close()
+		k.witness = nil
 	}
+	return v, false
 }}
 
 var aborting = route{"aborting", func(k *kill) (*worker, bool) {
@@ -266,14 +268,35 @@ func reading(delivery string, args ...string) route {
 		}
 		v.send("read 0") // until its timeout
 		k.producer.send("write 100")
-		died := v.diesInstead()
-		for !died && k.producer.busy() { // the timeout has ended the wait for a slow producer
-			died = v.drive("read 0")
-		}
-		k.producer.wrote(100)
-		return v, died
+		return v, k.readsTheHundred(v)
 	}}
 }
+
+// readsTheHundred: the victim reads until the producer has written 100 messages.
+func (k *kill) readsTheHundred(v *worker) (died bool) {
+	k.t.Helper()
+	died = v.diesInstead()
+	for !died && k.producer.busy() { // the timeout has ended the wait for a slow producer
+		died = v.drive("read 0")
+	}
+	k.producer.wrote(100)
+	return died
+}
+
+// makingRoom: the producer waits for the victim when the victim begins to read. While both work,
+// the producer usually waits for the witness alone, which reports each message.
+var makingRoom = route{"making_room", func(k *kill) (*worker, bool) {
+	k.start()
+	k.producer.write(1)
+	v := k.victimReader("lossless")
+	if v == nil {
+		return nil, true
+	}
+	k.producer.send("write 100")
+	k.heldUp(k.producer)
+	v.send("read 0") // until its timeout
+	return v, k.readsTheHundred(v)
+}}
 
 // catchingUp reads the available messages, and never waits.
 func catchingUp(delivery string) route {

@@ -378,7 +378,7 @@ def pytest(package):
     files = [package.prefix.path(PACKAGE / f"tests/test_{name}.py") for name in TESTS]
     with package.blocks() as directory:
         code, said = package.run("-m", "pytest", "-q", "-m", "not measured", "-k", f"not ({' or '.join(NOT_RUN)})",
-                                 *files, directory=directory, limit=540)
+                                 *files, directory=directory, limit=1800)
         print(said)
     expect("exit code", code, 0)
 
