@@ -335,7 +335,8 @@ def declarations(build, here):
     ffi.cdef(text)
     library = ffi.dlopen(str(build / "libdatablock.so.1"))
     config, producer, before = ffi.new("datablock_config *"), ffi.new("datablock_producer *"), ffi.new("uint64_t *")
-    check(library.datablock_config_init(config, library.DATABLOCK_RING) == library.DATABLOCK_OK)
+    size = ffi.sizeof("datablock_config")
+    check(library.datablock_config_init_sized(config, size, library.DATABLOCK_RING) == library.DATABLOCK_OK)
     config.slot_size, directory = 64, ffi.new("char[]", str(here).encode())
     config.directory = directory
     check(
