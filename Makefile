@@ -24,7 +24,7 @@ setup: ## install what this Debian or Ubuntu lacks for building and testing; WIN
 	@WINDOWS="$(WINDOWS)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
-	@$(cmake_build) --target all datablock_crashpoints_go
+	@$(cmake_build) --target all datablock_crashpoints_go datablock_debug_go
 	@$(ctest) -L '^(unit|docs|abi|lint)$$' -LE '^long$$' $(ARGS)
 
 test: setup configure ## build and run every test; a part of them: make test ARGS="-R name"
