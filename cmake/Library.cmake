@@ -56,7 +56,7 @@ set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 
 # Paths may have spaces. GOFLAGS, the flags of the linker, and the flags of the linker that it calls
 # are each split at spaces outside of quotation marks.
-set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=off)
+set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=${go_work})
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
 set(go_build_library ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${library_overlay})
 set(go_ldflags
