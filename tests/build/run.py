@@ -221,11 +221,10 @@ def pkg_config(build, here):
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(made / "install" / "datablock.pc", place)
         for flag, wanted in (("--cflags-only-I", f"-I{includes}"), ("--libs-only-L", f"-L{libraries}")):
-            said = (
-                run("pkg-config", flag, "datablock", more={"PKG_CONFIG_PATH": str(place)}).replace("\\ ", " ").strip()
-            )
-            words = [os.path.normpath(word[2:]) for word in said.split(" -")]
-            check(words == [wanted[2:]], settings, said, wanted)
+            for how in ("--dont-define-prefix", "--define-prefix"):
+                said = run("pkg-config", how, flag, "datablock", more={"PKG_CONFIG_PATH": str(place)})
+                words = [os.path.normpath(word[2:]) for word in said.replace("\\ ", " ").strip().split(" -")]
+                check(words == [wanted[2:]], settings, how, said, wanted)
 
 
 # ---- What make builds, and with which Go ---------------------------------------------------------
