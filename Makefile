@@ -14,7 +14,7 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 # Two tests for each processor: many tests wait most of the time.
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
-.PHONY: all setup check test demo bench soak install uninstall clean help configure setup-build
+.PHONY: all setup check test demo bench soak dist install uninstall clean help configure setup-build
 .PHONY: test-arm64 windows test-windows soak-windows
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
@@ -24,7 +24,7 @@ setup: ## install what this Debian or Ubuntu lacks for building and testing; WIN
 	@WINDOWS="$(WINDOWS)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
-	@$(cmake_build) --target all datablock_crashpoints_go
+	@$(cmake_build) --target all datablock_crashpoints_go datablock_debug_go
 	@$(ctest) -L '^(unit|docs|abi|lint)$$' -LE '^long$$' $(ARGS)
 
 test: setup configure ## build and run every test; a part of them: make test ARGS="-R name"
@@ -57,6 +57,9 @@ soak-windows: configure ## the long tests under Wine
 soak: setup configure ## the long tests: 200 kills at each point, the large model
 	@$(cmake_build) --target all tests
 	@$(ctest) -C soak -L soak $(ARGS)
+
+dist: ## the source archive of the last commit in build/dist/, which builds without a network
+	@scripts/dist.sh "$(BUILD)/dist"
 
 # Under sudo, PATH and the caches of Go belong to root. Therefore make installs what the user has
 # built.

@@ -6,6 +6,8 @@
 
 #include "shim.h"
 
+#include <string.h>
+
 datablock_status datablock_list(const char *directory, datablock_block_info *out, size_t capacity,
                                 size_t *count) {
     if (!dbshim_enter()) {
@@ -71,6 +73,10 @@ RecoveryResult datablock_evict_consumer(const char *shm_name, uint32_t row, bool
                                                         force, dbshim_detail()));
 }
 
+/* What the oldest program passes: see arguments.c. */
+enum { METRICS_SIZE_V1 = 168 };
+_Static_assert(sizeof(datablock_metrics) >= METRICS_SIZE_V1, "version 1");
+
 datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *out) {
     dbshim_directory directory;
     datablock_status status =
@@ -78,16 +84,17 @@ datablock_status datablock_get_metrics(const char *shm_name, datablock_metrics *
     if (status != DATABLOCK_OK) {
         return status;
     }
-    if (out->size < sizeof *out) {
+    const uint32_t size = out->size;
+    if (size < METRICS_SIZE_V1) {
         return dbshim_invalid("metrics.size is %u, and %zu in this version: set it to "
                               "sizeof(datablock_metrics) first",
-                              out->size, sizeof *out);
+                              size, sizeof *out);
     }
-    datablock_metrics metrics = {.size = out->size};
+    datablock_metrics metrics = {.size = size};
     status = DBSHIM_GO(dbshim_self(), dbgo_get_metrics((char *)shm_name, directory.path, &metrics,
                                                        dbshim_detail()));
     if (status == DATABLOCK_OK) {
-        *out = metrics; /* fields that only a newer program knows stay unchanged */
+        memcpy(out, &metrics, size < sizeof metrics ? size : sizeof metrics);
     }
     return status;
 }

@@ -7,45 +7,79 @@
 
 #include <string.h>
 
-datablock_status datablock_config_init(datablock_config *config, datablock_policy policy) {
-    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
-    if (config == NULL) {
-        return dbshim_null_argument(__func__, "config");
-    }
-    if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER &&
-        policy != DATABLOCK_RING) {
-        return dbshim_invalid(
-            "%s: policy %d is unknown: use DATABLOCK_SINGLE (1), DATABLOCK_DOUBLE_BUFFER (2) or "
-            "DATABLOCK_RING (3)",
-            __func__, (int)policy);
-    }
-    *config = (datablock_config){
-        .size = sizeof *config,
-        .policy = (uint32_t)policy,
-        .flags = policy == DATABLOCK_RING ? DATABLOCK_FLAG_ALLOW_LOSSLESS : 0,
-    };
-    return DATABLOCK_OK;
-}
-
-datablock_status datablock_consumer_options_init(datablock_consumer_options *options) {
-    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
-    if (options == NULL) {
-        return dbshim_null_argument(__func__, "options");
-    }
-    *options = (datablock_consumer_options){.size = sizeof *options};
-    return DATABLOCK_OK;
-}
-
-/* ---- Structs --------------------------------------------------------------------------------- */
-
 /*
- * Configuration structs grow at their end. The sizes of version 1 never change: they are the sizes
- * that the oldest program passes. A newer program's larger struct is accepted while every byte that
- * this library does not know is zero.
+ * Structs that begin with their size grow at their end. The sizes of version 1 never change: they
+ * are the sizes that the oldest program passes, and the sizes that a function fills if the caller
+ * does not say its own. A newer program's larger struct is accepted while every byte that this
+ * library does not know is zero.
  */
 enum { CONFIG_SIZE_V1 = 136, OPTIONS_SIZE_V1 = 120, SIZE_LIMIT = 4096 };
 _Static_assert(offsetof(datablock_config, algorithm) == CONFIG_SIZE_V1, "version 1");
 _Static_assert(offsetof(datablock_consumer_options, wait_ms) == OPTIONS_SIZE_V1, "version 1");
+
+/* ---- The defaults ---------------------------------------------------------------------------- */
+
+/*
+ * Fills the `size` bytes of the caller's struct, and no other byte: what the caller knows of
+ * `defaults`, then zeros. The size becomes the struct's first field.
+ */
+static datablock_status init_struct(const char *what, void *given, size_t size, size_t v1_size,
+                                    const void *defaults, size_t known) {
+    if (size < v1_size || size > SIZE_LIMIT) {
+        return dbshim_invalid("datablock_%s_init_sized: size is %zu, which is not in %zu .. %d: "
+                              "pass sizeof(datablock_%s)",
+                              what, size, v1_size, SIZE_LIMIT, what);
+    }
+    memset(given, 0, size);
+    memcpy(given, defaults, size < known ? size : known);
+    uint32_t stored = (uint32_t)size;
+    memcpy(given, &stored, sizeof stored);
+    return DATABLOCK_OK;
+}
+
+/*
+ * The header has macros of the names datablock_config_init and datablock_consumer_options_init,
+ * which pass the size. Therefore these names are in parentheses here, and in texts.
+ */
+datablock_status datablock_config_init_sized(datablock_config *config, size_t size,
+                                             datablock_policy policy) {
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
+    if (config == NULL) {
+        return dbshim_null_argument("datablock_config_init", "config");
+    }
+    if (policy != DATABLOCK_SINGLE && policy != DATABLOCK_DOUBLE_BUFFER &&
+        policy != DATABLOCK_RING) {
+        return dbshim_invalid("datablock_config_init: policy %d is unknown: use DATABLOCK_SINGLE "
+                              "(1), DATABLOCK_DOUBLE_BUFFER (2) or DATABLOCK_RING (3)",
+                              (int)policy);
+    }
+    const datablock_config defaults = {
+        .policy = (uint32_t)policy,
+        .flags = policy == DATABLOCK_RING ? DATABLOCK_FLAG_ALLOW_LOSSLESS : 0,
+    };
+    return init_struct("config", config, size, CONFIG_SIZE_V1, &defaults, sizeof defaults);
+}
+
+datablock_status(datablock_config_init)(datablock_config *config, datablock_policy policy) {
+    return datablock_config_init_sized(config, CONFIG_SIZE_V1, policy);
+}
+
+datablock_status datablock_consumer_options_init_sized(datablock_consumer_options *options,
+                                                       size_t size) {
+    dbshim_failed(DATABLOCK_INLINE_SUCCEEDED);
+    if (options == NULL) {
+        return dbshim_null_argument("datablock_consumer_options_init", "options");
+    }
+    const datablock_consumer_options defaults = {0};
+    return init_struct("consumer_options", options, size, OPTIONS_SIZE_V1, &defaults,
+                       sizeof defaults);
+}
+
+datablock_status(datablock_consumer_options_init)(datablock_consumer_options *options) {
+    return datablock_consumer_options_init_sized(options, OPTIONS_SIZE_V1);
+}
+
+/* ---- Structs --------------------------------------------------------------------------------- */
 
 /* Copies a struct that begins with its size into `own`, which is zeroed and has own_size bytes. */
 static datablock_status import_struct(const char *what, const void *given, uint32_t v1_size,

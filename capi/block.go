@@ -27,6 +27,7 @@ func dbgo_list(directory *C.char, out *C.datablock_block_info, capacity C.size_t
 			producer_pid: C.uint64_t(b.ProducerPID),
 			slot_count:   C.uint32_t(b.SlotCount), spare_slots: C.uint32_t(b.SpareSlots), policy: C.uint32_t(b.Policy),
 			consumers: C.uint32_t(b.Consumers), consumer_limit: C.uint32_t(b.ConsumerLimit), state: C.uint32_t(b.State),
+			checksum: C.uint16_t(b.Checksum), algorithm: C.uint16_t(b.Algorithm),
 		}
 		setText(infos[i].name[:], b.Name)
 	}

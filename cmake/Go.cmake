@@ -2,8 +2,13 @@
 # and go_environment.
 
 # Each module is built alone, with the versions that its own go.mod requires. A go.work, the
-# repository's or a user's, must not change what is built.
-set(go_alone ${CMAKE_COMMAND} -E env GOWORK=off)
+# repository's or a user's, must not change what is built. The exception is the source archive
+# (scripts/dist.sh): its folder vendor/ has the required modules, and belongs to its go.work.
+set(go_work off)
+if(EXISTS ${PROJECT_SOURCE_DIR}/vendor/modules.txt)
+  set(go_work ${PROJECT_SOURCE_DIR}/go.work)
+endif()
+set(go_alone ${CMAKE_COMMAND} -E env GOWORK=${go_work})
 
 find_program(GO go)
 file(STRINGS ${PROJECT_SOURCE_DIR}/go.mod go_needed REGEX "^go [0-9.]+$")

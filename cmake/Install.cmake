@@ -31,7 +31,9 @@ install(FILES
   ${PROJECT_BINARY_DIR}/install/datablockConfigVersion.cmake
   DESTINATION ${package_dir})
 
-# The same for pkg-config. A folder with an absolute path does not depend on the prefix.
+# The same for pkg-config. A folder with an absolute path does not depend on the prefix. pkg-config
+# --define-prefix takes the second folder above the file for the prefix, also in lib/MACHINE, and
+# changes the variables that follow `prefix` and begin with it. Therefore `prefix` comes last.
 function(escaped variable path)
   string(REGEX REPLACE "([ \\])" "\\\\\\1" path "${path}")
   set(${variable} "${path}" PARENT_SCOPE)
@@ -43,10 +45,9 @@ else()
   string(REGEX REPLACE "/$" "" pc_prefix "\${pcfiledir}/${pc_prefix}")
 endif()
 foreach(folder LIBDIR INCLUDEDIR)
-  if(IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
-    escaped(pc_${folder} "${CMAKE_INSTALL_${folder}}")
-  else()
-    set(pc_${folder} "\${prefix}/${CMAKE_INSTALL_${folder}}")
+  escaped(pc_${folder} "${CMAKE_INSTALL_${folder}}")
+  if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_${folder}}")
+    set(pc_${folder} "${pc_prefix}/${pc_${folder}}")
   endif()
 endforeach()
 configure_file(cmake/datablock.pc.in ${PROJECT_BINARY_DIR}/install/datablock.pc @ONLY)

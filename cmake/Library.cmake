@@ -56,7 +56,7 @@ set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 
 # Paths may have spaces. GOFLAGS, the flags of the linker, and the flags of the linker that it calls
 # are each split at spaces outside of quotation marks.
-set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=off)
+set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=${go_work})
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
 set(go_build_library ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${library_overlay})
 set(go_ldflags
@@ -67,7 +67,11 @@ set(go_ldflags
 # only if it differs.
 set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new" "$2"; }]])
 
+# datablock_library(TARGET directory tags [DEBUG]): DEBUG keeps what debuggers and abidw read.
 function(datablock_library target directory tags)
+  if("${ARGV3}" STREQUAL "DEBUG")
+    string(REPLACE "-s -w " "" go_ldflags "${go_ldflags}")
+  endif()
   set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
   set(fresh ${PROJECT_BINARY_DIR}/go/${target}/libdatablock.so)
   add_custom_target(${target}_go ALL

@@ -70,6 +70,12 @@ foreach(flavour . test)
       include/datablock_inline.h ${besides})
 endforeach()
 
+# The interface of the released library is recorded in tests/abi/recorded.
+foreach(case library headers verdicts)
+  datablock_test(interface.${case} COMMAND ${venv_python} tests/abi/interface.py ${PROJECT_BINARY_DIR} ${case})
+  set_tests_properties(interface.${case} PROPERTIES SKIP_RETURN_CODE 77)
+endforeach()
+
 # The form of C and C++. The files of tests/ and examples/ are not formatted yet.
 cmake_path(GET venv_python PARENT_PATH venv_programs)
 datablock_test(lint.clang-format LABELS lint COMMAND sh tests/abi/format.sh ${venv_programs}/clang-format)

@@ -5,9 +5,8 @@
 set(go_in_root "")
 set(go_in_cmd ${CMAKE_COMMAND} -E chdir cmd)
 
-execute_process(COMMAND ${go_alone} ${GO} list -m
-  WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} OUTPUT_VARIABLE go_module OUTPUT_STRIP_TRAILING_WHITESPACE
-  COMMAND_ERROR_IS_FATAL ANY)
+file(STRINGS ${PROJECT_SOURCE_DIR}/go.mod go_module REGEX "^module ")
+string(REGEX REPLACE "^module " "" go_module "${go_module}")
 
 # go_packages(VARIABLE template flags...): what `go list -f template` prints for the packages of
 # both modules.

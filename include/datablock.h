@@ -77,7 +77,9 @@
  *        cffi:      cc -E -P -DDATABLOCK_DECLARATIONS_ONLY datablock.h >declarations  (ffi.cdef)
  *        libclang:  -DDATABLOCK_DECLARATIONS_ONLY
  *                   -include stdbool.h -include stddef.h -include stdint.h
- *    DATABLOCK_API may be defined too, as the text that then stands before each function.
+ *    DATABLOCK_API may be defined too, as the text that then stands before each function. The form
+ *    has no macros of functions either: call datablock_config_init_sized and
+ *    datablock_consumer_options_init_sized.
  *  - The text of datablock_error_detail belongs to the thread of the operating system that made the
  *    call. A host whose code moves between threads keeps the call and datablock_error_detail_copy
  *    together: in one native function, or with the thread locked (runtime.LockOSThread in Go).
@@ -416,9 +418,29 @@ typedef struct datablock_config {
     uint32_t reserved1; /* zero */
 } datablock_config;
 
-/* Fills `config` with the defaults of `policy`. Errors: INVALID (null, unknown policy). */
+/*
+ * Fills the first `size` bytes of `config` with the defaults of `policy`, and sets config->size to
+ * `size`. A program passes sizeof(datablock_config), of the header that it was compiled with, and
+ * may be linked with a library of another version: no byte behind `size` is written, and a field
+ * that the library does not know is zero. (A later open refuses such a field if it is not zero.)
+ * Errors: INVALID (null, unknown policy, a `size` below the 136 bytes of the first header or above
+ * 4096; then nothing is written).
+ */
+DATABLOCK_API datablock_status datablock_config_init_sized(datablock_config *config, size_t size,
+                                                           datablock_policy policy);
+
+/*
+ * The same with the right size. A program calls the macro. The function of this name serves
+ * programs that were compiled with the first header: the function fills the 136 bytes that a
+ * datablock_config had there, and an open then uses these fields only. A binding that calls
+ * functions by name, without this header's macros, calls datablock_config_init_sized.
+ */
 DATABLOCK_API datablock_status datablock_config_init(datablock_config *config,
                                                      datablock_policy policy);
+#ifndef DATABLOCK_DECLARATIONS_ONLY
+#define datablock_config_init(config, policy)                                                      \
+    datablock_config_init_sized((config), sizeof(datablock_config), (policy))
+#endif
 
 /* ---- Writing --------------------------------------------------------------------------------- */
 
@@ -566,8 +588,24 @@ typedef struct datablock_read_slot {
     uint32_t token; /* identifies the hold; do not change */
 } datablock_read_slot;
 
-/* Fills `options` with the defaults. Errors: INVALID (null). */
+/*
+ * Fills the first `size` bytes of `options` with the defaults, and sets options->size to `size`, as
+ * datablock_config_init_sized does. A program passes sizeof(datablock_consumer_options). Errors:
+ * INVALID (null, a `size` below the 120 bytes of the first header or above 4096; then nothing is
+ * written).
+ */
+DATABLOCK_API datablock_status
+datablock_consumer_options_init_sized(datablock_consumer_options *options, size_t size);
+
+/*
+ * The same with the right size, as a macro. The function of this name fills the 120 bytes of the
+ * first header: see datablock_config_init.
+ */
 DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consumer_options *options);
+#ifndef DATABLOCK_DECLARATIONS_ONLY
+#define datablock_consumer_options_init(options)                                                   \
+    datablock_consumer_options_init_sized((options), sizeof(datablock_consumer_options))
+#endif
 
 /*
  * Attaches to an existing block. `options` may be NULL for the defaults. Blocks briefly (system
@@ -1107,7 +1145,11 @@ DATABLOCK_API datablock_status datablock_counter_exchange(datablock_participant 
 /* ---- Housekeeping ---------------------------------------------------------------------------- */
 
 typedef struct datablock_block_info {
-    char name[208]; /* zero-terminated */
+    char name[204]; /* zero-terminated; at most 200 bytes and the zero */
+    /* datablock_checksum and datablock_algorithm; 0 without checksums. Until these fields came, the
+     * name had their bytes, which were always zero */
+    uint16_t checksum;
+    uint16_t algorithm;
     uint64_t total_bytes; /* of both files */
     uint64_t slot_size; /* bytes */
     uint64_t next_id; /* messages written so far */
@@ -1351,7 +1393,9 @@ DATABLOCK_API int datablock_list_participants(const char *shm_name, datablock_pa
 
 /* A block's figures. Each word behind them has one writer. The figures change during the read. */
 typedef struct datablock_metrics {
-    uint32_t size; /* sizeof(datablock_metrics), set by the caller */
+    /* sizeof(datablock_metrics), set by the caller. No byte behind it is written, and a field that
+     * the library does not know keeps the caller's value */
+    uint32_t size;
     uint32_t consumers; /* living ones */
     uint64_t next_id; /* messages written since the block was created */
     uint64_t written; /* of next_id: the messages that producers have counted */

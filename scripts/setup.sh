@@ -50,6 +50,7 @@ if [[ $scope == all ]]; then
     want spin spin
     prefer tcc tcc
     want nm binutils
+    prefer abidw abigail-tools
     want valgrind valgrind
     want unshare util-linux
     want ip iproute2

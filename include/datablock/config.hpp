@@ -156,7 +156,8 @@ class Config {
 public:
     /* The defaults of the policy. slot_size has no default. */
     explicit Config(Policy policy = Policy::ring) {
-        check(datablock_config_init(&config_, static_cast<datablock_policy>(policy)));
+        check(datablock_config_init_sized(&config_, sizeof config_,
+                                          static_cast<datablock_policy>(policy)));
     }
 
     /* A block whose messages are a T each: slot_size and alignment are those of T. */
@@ -253,7 +254,7 @@ private:
 /* datablock_consumer_options, which defines each setting, with owned strings. */
 class ConsumerOptions {
 public:
-    ConsumerOptions() { check(datablock_consumer_options_init(&options_)); }
+    ConsumerOptions() { check(datablock_consumer_options_init_sized(&options_, sizeof options_)); }
 
     ConsumerOptions &delivery(Delivery delivery) {
         return set(options_.delivery, static_cast<std::uint32_t>(delivery));

@@ -13,6 +13,7 @@ from ctypes import (
     c_int64,
     c_size_t,
     c_uint8,
+    c_uint16,
     c_uint32,
     c_uint64,
     c_void_p,
@@ -206,7 +207,9 @@ class RawMessage(ctypes.Structure):
 
 class RawBlockInfo(ctypes.Structure):
     _fields_ = (
-        ("name", c_char * 208),
+        ("name", c_char * 204),
+        ("checksum", c_uint16),
+        ("algorithm", c_uint16),
         ("total_bytes", c_uint64),
         ("slot_size", c_uint64),
         ("next_id", c_uint64),
@@ -370,6 +373,7 @@ FUNCTIONS = (
     Function("datablock_strerror", c_char_p, (c_int,)),
     Function("datablock_error_detail", c_char_p, ()),
     Function("datablock_error_detail_copy", c_size_t, (c_char_p, c_size_t)),
+    Function("datablock_config_init_sized", c_int, (POINTER(Config), c_size_t, c_int)),
     Function("datablock_config_init", c_int, (POINTER(Config), c_int)),
     Function(
         "datablock_producer_open", c_int, (c_char_p, POINTER(Config), POINTER(ProducerHandle))
@@ -380,6 +384,7 @@ FUNCTIONS = (
     Function("datablock_write_commit", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),
     Function("datablock_write_checksum", c_int, (ProducerHandle, POINTER(RawWriteSlot), c_size_t)),
     Function("datablock_write_abort", c_int, (ProducerHandle, POINTER(RawWriteSlot))),
+    Function("datablock_consumer_options_init_sized", c_int, (POINTER(ConsumerOptions), c_size_t)),
     Function("datablock_consumer_options_init", c_int, (POINTER(ConsumerOptions),)),
     Function(
         "datablock_consumer_open",

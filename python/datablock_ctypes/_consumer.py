@@ -95,7 +95,7 @@ class Consumer(Reader):
         if wait is not None:
             wait = seconds(wait, "wait")
         options = ConsumerOptions()
-        status = loaded.datablock_consumer_options_init(options)
+        status = loaded.datablock_consumer_options_init_sized(options, ctypes.sizeof(options))
         if status != 0:
             loaded.fail(status)
         options.delivery = choice(Delivery, "delivery", delivery)

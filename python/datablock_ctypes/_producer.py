@@ -10,7 +10,7 @@ from . import _types
 from ._abi import Config, ProducerHandle
 from ._arrays import check_written
 from ._errors import DataBlockError, Timeout
-from ._library import StrPath, library
+from ._library import Library, StrPath, library
 from ._memory import pinned
 from ._outgoing import Outgoing
 from ._participant import LOOK, NOTHING_YET, NOW, TRY, first_look, waits
@@ -59,6 +59,13 @@ FLAGS = (
 def make_place() -> Place:
     word = ctypes.c_uint64(UNPUBLISHED)
     return ctypes.byref(word), memoryview(word).cast("B").cast("Q")
+
+
+def _defaults(loaded: Library, policy: int) -> Config:
+    config = Config()
+    if status := loaded.datablock_config_init_sized(config, ctypes.sizeof(config), policy):
+        loaded.fail(status)
+    return config
 
 
 class Producer(Writer):
@@ -131,9 +138,7 @@ class Producer(Writer):
         reclaim: bool = False,
     ) -> None:
         loaded = library()
-        config = Config()
-        if status := loaded.datablock_config_init(config, choice(Policy, "policy", policy)):
-            loaded.fail(status)
+        config = _defaults(loaded, choice(Policy, "policy", policy))
         config.slot_size = unsigned("slot_size", slot_size, 64)
         config.slot_count = unsigned("slot_count", slot_count)
         config.spare_slots = unsigned("spare_slots", spare_slots)

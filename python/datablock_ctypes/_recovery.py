@@ -12,6 +12,8 @@ from ._errors import Invalid, InvalidSlot, RecoveryError
 from ._library import Library, StrPath, library
 from ._types import (
     BlockState,
+    ChecksumAlgorithm,
+    ChecksumPolicy,
     Policy,
     RecoveryResult,
     SlotState,
@@ -48,6 +50,9 @@ class BlockInfo:
     """The number of living consumers."""
     consumer_limit: int
     state: BlockState
+    checksum: ChecksumPolicy = ChecksumPolicy.NONE
+    algorithm: ChecksumAlgorithm = ChecksumAlgorithm.DEFAULT
+    """DEFAULT: without checksums."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +110,8 @@ def _block_info(info: RawBlockInfo) -> BlockInfo:
         name=info.name.decode("utf-8", "surrogateescape"),
         policy=policies.get(info.policy),
         state=BlockState(info.state),
+        checksum=ChecksumPolicy(info.checksum),
+        algorithm=ChecksumAlgorithm(info.algorithm),
     )
     return BlockInfo(**fields)
 

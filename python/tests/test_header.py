@@ -11,7 +11,13 @@ from support import HEADER, ROOT
 from datablock_ctypes import _abi, _errors, _integrity, _types
 from datablock_ctypes._abi import FUNCTIONS, STRUCTS
 
-TEXT = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.DOTALL)
+# Without comments, and without the macros that have the names of functions.
+TEXT = re.sub(
+    r"/\*.*?\*/|^#define [a-z_]+\((?:[^\n]*\\\n)*[^\n]*$",
+    "",
+    HEADER.read_text(),
+    flags=re.DOTALL | re.MULTILINE,
+)
 
 SCALARS = {
     "bool": ctypes.c_bool,
@@ -20,6 +26,7 @@ SCALARS = {
     "int64_t": ctypes.c_int64,
     "size_t": ctypes.c_size_t,
     "uint8_t": ctypes.c_uint8,
+    "uint16_t": ctypes.c_uint16,
     "uint32_t": ctypes.c_uint32,
     "uint64_t": ctypes.c_uint64,
 }
@@ -52,7 +59,7 @@ def split(declarator):
 
 def declared_functions():
     for result, name, parameters in re.findall(
-        r"^DATABLOCK_API ([\w *]+?)(\w+)\(([^)]*)\);", TEXT, flags=re.MULTILINE
+        r"^DATABLOCK_API ([\w *]+?)\n?(\w+)\(([^)]*)\);", TEXT, flags=re.MULTILINE
     ):
         types = (
             ()

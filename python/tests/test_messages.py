@@ -12,6 +12,8 @@ from support import eventually
 from datablock_ctypes import (
     BlockState,
     Busy,
+    ChecksumAlgorithm,
+    ChecksumPolicy,
     Closed,
     Consumer,
     Delivery,
@@ -486,6 +488,14 @@ def test_listing(directory):
             BlockState.READY,
         )
         assert is_process_alive(camera.producer_pid)
+        assert (camera.checksum, camera.algorithm) == (
+            ChecksumPolicy.NONE,
+            ChecksumAlgorithm.DEFAULT,
+        )
+        with Producer("b", slot_size=64, checksum=ChecksumPolicy.MANUAL):
+            _, b, _ = list_blocks()
+            assert (b.checksum, b.algorithm) == (ChecksumPolicy.MANUAL, ChecksumAlgorithm.CRC32C)
+        unlink("b")
         assert list_blocks(directory)[0] == a
         with pytest.raises(NotFound):
             list_blocks(directory / "missing")

@@ -72,6 +72,8 @@ CHECK_FIELD(datablock_consumer_options, secret_length, 48);
 CHECK(offsetof(datablock_consumer_options, wait_ms) == 120);
 CHECK(sizeof(datablock_consumer_options) == 128);
 
+CHECK_FIELD(datablock_block_info, checksum, 204);
+CHECK_FIELD(datablock_block_info, algorithm, 206);
 CHECK_FIELD(datablock_block_info, total_bytes, 208);
 CHECK_FIELD(datablock_block_info, next_id, 224);
 CHECK_FIELD(datablock_block_info, producer_pid, 232);

@@ -221,11 +221,53 @@ def pkg_config(build, here):
         place.mkdir(parents=True, exist_ok=True)
         shutil.copy(made / "install" / "datablock.pc", place)
         for flag, wanted in (("--cflags-only-I", f"-I{includes}"), ("--libs-only-L", f"-L{libraries}")):
-            said = (
-                run("pkg-config", flag, "datablock", more={"PKG_CONFIG_PATH": str(place)}).replace("\\ ", " ").strip()
-            )
-            words = [os.path.normpath(word[2:]) for word in said.split(" -")]
-            check(words == [wanted[2:]], settings, said, wanted)
+            for how in ("--dont-define-prefix", "--define-prefix"):
+                said = run("pkg-config", how, flag, "datablock", more={"PKG_CONFIG_PATH": str(place)})
+                words = [os.path.normpath(word[2:]) for word in said.replace("\\ ", " ").strip().split(" -")]
+                check(words == [wanted[2:]], settings, how, said, wanted)
+
+
+FINDING = """
+cmake_minimum_required(VERSION 3.20)
+project(finding C CXX)
+find_package(datablock %s REQUIRED)
+add_executable(program program.c)
+target_link_libraries(program PRIVATE datablock::datablock)
+enable_testing()
+add_test(NAME program COMMAND program)
+"""
+
+
+def find_package(build, here):
+    """An installation that was moved, in a path with spaces, is found with each generator and a toolchain file."""
+    run("cmake", "--install", build, "--prefix", here / "first")
+    prefix = here / "mo ved" / "pre fix"
+    prefix.parent.mkdir()
+    (here / "first").rename(prefix)
+    user = here / "us er"
+    user.mkdir()
+    (user / "program.c").write_text(PROGRAM)
+    toolchain = here / "toolchain.cmake"
+    compiler = shutil.which(os.environ.get("CC", "cc"))
+    toolchain.write_text(
+        f'set(CMAKE_SYSTEM_NAME Linux)\nset(CMAKE_C_COMPILER "{compiler}")\nset(CMAKE_CXX_COMPILER c++)\n'
+        f'set(CMAKE_FIND_ROOT_PATH "{prefix}")\nset(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)\n'
+    )
+    by_path = (f"-DCMAKE_PREFIX_PATH={prefix}",)
+    ways = [("Unix Makefiles", by_path, ""), ("Unix Makefiles", (f"-DCMAKE_TOOLCHAIN_FILE={toolchain}",), "")]
+    if shutil.which("ninja"):
+        ways += [("Ninja Multi-Config", by_path, "Debug"), ("Ninja Multi-Config", by_path, "Release")]
+    (user / "CMakeLists.txt").write_text(FINDING % "1.0")
+    for number, (generator, flags, configuration) in enumerate(ways):
+        made = here / f"ma de {number}"
+        run("cmake", "-G", generator, "-S", user, "-B", made, *flags)
+        chosen = ("--config", configuration) if configuration else ()
+        run("cmake", "--build", made, *chosen)
+        run("ctest", "--test-dir", made, "--no-tests=error", *(("-C", configuration) if configuration else ()))
+    for version in ("1.99", "2.0"):
+        (user / "CMakeLists.txt").write_text(FINDING % version)
+        said = run("cmake", "-S", user, "-B", here / version, *by_path, fails=True)
+        check(f'requested version "{version}"' in " ".join(said.split()), said)
 
 
 # ---- What make builds, and with which Go ---------------------------------------------------------
@@ -335,7 +377,8 @@ def declarations(build, here):
     ffi.cdef(text)
     library = ffi.dlopen(str(build / "libdatablock.so.1"))
     config, producer, before = ffi.new("datablock_config *"), ffi.new("datablock_producer *"), ffi.new("uint64_t *")
-    check(library.datablock_config_init(config, library.DATABLOCK_RING) == library.DATABLOCK_OK)
+    size = ffi.sizeof("datablock_config")
+    check(library.datablock_config_init_sized(config, size, library.DATABLOCK_RING) == library.DATABLOCK_OK)
     config.slot_size, directory = 64, ffi.new("char[]", str(here).encode())
     config.directory = directory
     check(
@@ -430,7 +473,18 @@ def wheel(build, here):
 
 CASES = {
     case.__name__: case
-    for case in (subproject, fetch_content, spaces, pkg_config, plain_make, old_go, no_home, declarations, wheel)
+    for case in (
+        subproject,
+        fetch_content,
+        spaces,
+        pkg_config,
+        find_package,
+        plain_make,
+        old_go,
+        no_home,
+        declarations,
+        wheel,
+    )
 }
 
 if __name__ == "__main__":

@@ -918,6 +918,16 @@ static void policy_unknown_init(void) {
     STATUS(datablock_config_init(&config, (datablock_policy)0));
 }
 
+static void size_init(void) {
+    datablock_config config;
+    STATUS(datablock_config_init_sized(&config, 100, DATABLOCK_RING));
+}
+
+static void options_size_init(void) {
+    datablock_consumer_options options;
+    STATUS(datablock_consumer_options_init_sized(&options, 100000));
+}
+
 static void size_newer(void) {
     struct {
         datablock_config config;
@@ -2589,7 +2599,8 @@ static void panic_diagnose(void) {
     X(mode_execute) X(mode_without_read) X(flags_unknown) X(flags_force_alone) X(policy_unknown)   \
     X(policy_unknown_init) X(checksum_unknown) X(algorithm_unknown) X(algorithm_without)           \
     X(retention_absurd) X(zone_absurd) X(reserved) X(size_zero) X(size_small) X(size_newer)        \
-    X(secret_too_long) X(delivery_unknown) X(delivery_absurd) X(start_unknown) X(max_pins_large)   \
+    X(size_init) X(options_size_init) X(secret_too_long) X(delivery_unknown) X(delivery_absurd)   \
+    X(start_unknown) X(max_pins_large)                                                             \
     X(durable_unknown) X(durable_without_name) X(options_reserved0) X(options_reserved)            \
     X(options_size) X(consumer_name_too_long) X(consumer_secret_null) X(lossless_forbidden)        \
     X(wait_negative) X(lossless_forbidden_ring) X(reclaim_without_lossless)                        \
