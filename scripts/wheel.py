@@ -47,7 +47,9 @@ def source_distribution(here):
 def built_wheel(here, platform, library):
     sources = here / "python"
     shutil.copytree(ROOT / "python", sources, ignore=shutil.ignore_patterns("tests", "__pycache__", "*.so*", "*.dll"))
-    shutil.copy(library, sources / PACKAGE)
+    shutil.copyfile(library, sources / PACKAGE / library.name)
+    for file in sources.rglob("*"):
+        file.chmod(0o755 if file.is_dir() else 0o644)  # an archive keeps the modes
     run(sys.executable, "-m", "pip", "wheel", sources, "--no-deps", "--no-build-isolation", "--no-index",
         "--disable-pip-version-check", f"--config-settings=--build-option=--plat-name={platform}", "--wheel-dir", here)
     return one_file(here, "*.whl")
