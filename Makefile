@@ -20,7 +20,7 @@ ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 *
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
-setup: ## install what this Debian or Ubuntu lacks; WINDOWS=1: also MinGW and Wine; PACKAGES=1: also what make wheel needs
+setup: ## install what this Debian or Ubuntu lacks; WINDOWS=1: also MinGW and Wine; PACKAGES=1: also for make wheel
 	@WINDOWS="$(WINDOWS)" PACKAGES="$(PACKAGES)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
@@ -58,7 +58,7 @@ wheel: configure ## Python wheels with the library inside in build/dist/; needs 
 	@$(cmake_build) --target wheel
 
 test-packages: configure ## build and test the packages that make setup PACKAGES=1 has the tools for
-	@$(cmake_build) --target datablock_go c_worker
+	@$(cmake_build) --target datablock_go c_worker hosts_c hosts_cases hosts_signaller
 	@$(ctest) -C packages -L '^package$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model

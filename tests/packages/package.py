@@ -1,4 +1,4 @@
-"""What the tests of this folder share: the packages, commands, workers, the README of the package."""
+"""What the tests of this folder share: the packages, commands, workers, the package's README."""
 
 import contextlib
 import os

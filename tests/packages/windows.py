@@ -1,7 +1,8 @@
 """The wheel for Windows in CPython for Windows, under Wine: windows.py BUILD.
 
-pip of this Python installs the wheel. The README's programs run without NumPy, and with it. Workers
-in C and Python exchange messages. Two copies of the library are in one process.
+The README's programs run without NumPy, and with it. Workers in C and Python exchange messages. Two
+copies of the library are in one process. pip of this machine installs the wheel, because pip asks
+Windows for its version by WMI, where Wine 8 ends the process.
 """
 
 import pathlib
@@ -63,9 +64,8 @@ def main(build, here):
     wheel, installed = package.wheel(build, package.WINDOWS), here / "installed"
     with wine.prefix(build) as prefix:
         python, path = Python(prefix, installed), prefix.path
-        pip = next((PYTHON.parent / "lib/ensurepip/_bundled").glob("pip-*.whl"))
-        python.run(f"{path(pip)}/pip", "install", "--no-index", "--no-deps", "--disable-pip-version-check", "-q",
-                   "--no-compile", "--target", path(installed), path(wheel))
+        package.installed_for(wheel, installed, "--platform", package.WINDOWS, "--implementation", "cp",
+                              "--python-version", "3.12")
         said = python.run("-c", "import datablock_ctypes; print(datablock_ctypes.load())")
         check(said.strip() == path(installed / package.PACKAGE / "datablock.dll"), said)
         for with_numpy, options in ((False, ["-S"]), (True, [])):  # -S: without the other packages
