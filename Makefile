@@ -15,13 +15,13 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
 .PHONY: all setup check test demo bench soak dist install uninstall clean help configure setup-build
-.PHONY: test-arm64 windows test-windows soak-windows
+.PHONY: test-arm64 windows test-windows soak-windows wheel test-packages
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
-setup: ## install what this Debian or Ubuntu lacks for building and testing; WINDOWS=1: also MinGW and Wine
-	@WINDOWS="$(WINDOWS)" scripts/setup.sh
+setup: ## install what this Debian or Ubuntu lacks; WINDOWS=1: also MinGW and Wine; PACKAGES=1: also for make wheel
+	@WINDOWS="$(WINDOWS)" PACKAGES="$(PACKAGES)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
 	@$(cmake_build) --target all datablock_crashpoints_go datablock_debug_go
@@ -53,6 +53,13 @@ test-windows: configure ## the short tests under Wine, which make setup WINDOWS=
 
 soak-windows: configure ## the long tests under Wine
 	@$(ctest) -C windows-long -L '^windows-long$$' $(ARGS)
+
+wheel: configure ## Python wheels with the library inside in build/dist/; needs make setup PACKAGES=1 WINDOWS=1
+	@$(cmake_build) --target wheel
+
+test-packages: configure ## build and test the packages that make setup PACKAGES=1 has the tools for
+	@$(cmake_build) --target datablock_go c_worker hosts_c hosts_cases hosts_signaller
+	@$(ctest) -C packages -L '^package$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model
 	@$(cmake_build) --target all tests

@@ -58,10 +58,12 @@ set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 # are each split at spaces outside of quotation marks.
 set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=${go_work})
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
-set(go_build_library ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${library_overlay})
 set(go_ldflags
     "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} \
 -Xlinker \"--version-script=${PROJECT_SOURCE_DIR}/capi/datablock.map\" -Wl,-z,relro,-z,now'")
+# How Go makes the library, with any C compiler: cmake/Wheels.cmake uses another one.
+set(go_library_flags build -buildvcs=false -trimpath -overlay ${library_overlay} -buildmode=c-shared
+  "-ldflags=${go_ldflags}")
 
 # A running program may have the old library mapped. The new library takes the name by a rename, and
 # only if it differs.
@@ -75,7 +77,7 @@ function(datablock_library target directory tags)
   set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
   set(fresh ${PROJECT_BINARY_DIR}/go/${target}/libdatablock.so)
   add_custom_target(${target}_go ALL
-    COMMAND ${go_build_library} -buildmode=c-shared -tags=${tags} "-ldflags=${go_ldflags}" -o ${fresh} ./capi
+    COMMAND ${go_environment} ${GO} ${go_library_flags} -tags=${tags} -o ${fresh} ./capi
     COMMAND ${CMAKE_COMMAND} -E make_directory ${directory}
     COMMAND sh -c "${replace_if_different}" sh ${fresh} ${file}
     COMMAND ${CMAKE_COMMAND} -E chdir ${directory}

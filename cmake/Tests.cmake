@@ -98,6 +98,7 @@ include(cmake/TestsWindows.cmake)
 if(PROJECT_IS_TOP_LEVEL)
   include(cmake/TestsWindowsLibrary.cmake)
   include(cmake/TestsWindowsPrograms.cmake)
+  include(cmake/TestsPackages.cmake)
 endif()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks: `setup.sh build` for the build, `setup.sh demo` also for the
 # demo, `setup.sh` also for the tests. With WINDOWS=1 in the environment it also installs the cross
-# compiler for Windows, Wine, and Python for Windows. The script asks no questions, and ends at once
-# if nothing is missing. Exit code 77: this user may not install packages.
+# compiler for Windows, Wine, and Python for Windows, and with PACKAGES=1 what makes and tests the
+# packages. The script asks no questions, and ends at once if nothing is missing. Exit code 77: this
+# user may not install packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,6 +14,10 @@ KOFFI_VERSION=3.3.4
 WINDOWS_PYTHON_VERSION=3.12.1-1.5.10
 WINDOWS_PYTHON_SHA256=e69bc4491c311e19ea7169bafc5efbbe03b980d69c6962b049daf1fcb4913391
 WINDOWS_PYTHON_PACKAGES="numpy==1.26.4 pytest==8.4.2 colorama==0.4.6"
+
+# NumPy for the test that installs a wheel in an environment of its own.
+PACKAGES_NUMPY="numpy==2.2.6; python_version < '3.14'"
+PACKAGES_NUMPY_NEW="numpy==2.4.6; python_version >= '3.14'"
 
 scope=${1:-all}
 [[ $scope == all || $scope == demo || $scope == build ]] || { echo "usage: scripts/setup.sh [build|demo]" >&2; exit 2; }
@@ -200,6 +205,42 @@ windows_python() (
     rm -rf "$new"
 )
 
+# What makes the packages. The stamp replaces slower checks, as above.
+packages_wanted() {
+    echo "$(.venv/bin/python --version 2>&1) $PACKAGES_NUMPY $PACKAGES_NUMPY_NEW" \
+        "$(cat scripts/requirements-packages.txt)"
+}
+packages_tools() {
+    local pip="--quiet --disable-pip-version-check --no-input"
+    say "ziglang and auditwheel in .tools/packages"
+    rm -rf .tools/packages && mkdir -p .tools && python3 -m venv .tools/packages || die "python3 -m venv failed"
+    # shellcheck disable=SC2086 # several words
+    .tools/packages/bin/python -m pip install $pip --no-compile -r scripts/requirements-packages.txt &&
+        .tools/packages/bin/python -m pip download $pip --no-deps --only-binary=:all: \
+            --dest .tools/packages/wheels "$PACKAGES_NUMPY" "$PACKAGES_NUMPY_NEW" ||
+        die "pip could not install what scripts/requirements-packages.txt names into .tools/packages"
+    packages_wanted >.tools/packages/setup-stamp
+}
+
+# Python for arm64, which the emulator runs. apt-get has lists of its own here, and the packages of
+# this machine stay as they are. Without it the test package.arm64 is skipped.
+arm64_python() {
+    local new=$PWD/.tools/arm64-python.new file
+    local own=(-o APT::Architecture=arm64 -o APT::Architectures=arm64 -o "Dir::State::lists=$new/lists"
+        -o "Dir::Cache=$new/cache" -o Dir::State::status=/dev/null -o APT::Sandbox::User=root)
+    say "Python for arm64 in .tools/arm64-python"
+    rm -rf "$new"
+    mkdir -p "$new/lists/partial" "$new/cache/archives/partial" "$new/root"
+    apt-get -q -y "${own[@]}" update >"$log" 2>&1 || true # a source may lack arm64
+    apt-get -q -y "${own[@]}" --no-install-recommends --download-only install python3 >"$log" 2>&1 || return 1
+    for file in "$new"/cache/archives/*.deb; do
+        dpkg-deb --extract "$file" "$new/root" || return 1
+    done
+    rm -rf .tools/arm64-python
+    mv "$new/root" .tools/arm64-python
+    rm -rf "$new"
+}
+
 # The three parts wait for the network, and run at the same time.
 parts=()
 if [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>/dev/null)" != "$(wanted)" ]]; then
@@ -230,5 +271,13 @@ if [[ ${WINDOWS:-} == 1 && $scope == all ]] &&
         rm -rf .tools/windows-python.new
         say "Python for Windows is not to be had (mvn or pip, exit code $code): the tests named" \
             "windows.python will be skipped"
+    fi
+fi
+if [[ ${PACKAGES:-} == 1 && $scope == all ]]; then
+    [[ "$(cat .tools/packages/setup-stamp 2>/dev/null)" == "$(packages_wanted)" ]] || packages_tools
+    if [[ ! -x .tools/arm64-python/usr/bin/python3 ]] && ! arm64_python; then
+        tail -n 5 "$log" >&2
+        rm -rf .tools/arm64-python.new
+        say "Python for arm64 is not to be had: the test package.arm64 will be skipped"
     fi
 fi

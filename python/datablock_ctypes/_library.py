@@ -98,7 +98,9 @@ def load(path: StrPath | None = None) -> str:
     4. on Windows, each folder that PATH names
     5. the system's loader. On Windows it looks in the folders of `os.add_dll_directory`
 
-    If ``path`` or the variable is given, no other place is tried.
+    If ``path`` or the variable is given, no other place is tried. A second copy of the library in
+    the process, such as the system's copy that a C extension uses, is independent of this one. Both
+    copies may use the same blocks.
 
     Raises `LibraryNotFound`, and `Invalid` when another library was loaded already. Any thread may
     call this.
@@ -211,10 +213,22 @@ def _find(path: StrPath | None) -> Library:
         except (OSError, AttributeError) as error:
             tried.append(f"  {candidate} ({reason}): {error}")
     raise LibraryNotFound(
-        "the DataBlock library was not found. Looked at:\n"
-        + "\n".join(tried)
-        + "\nBuild it with `make`, install it, or set the environment variable DATABLOCK_LIBRARY "
-        "to its path"
+        "the DataBlock library was not found. Looked at:\n" + "\n".join(tried) + "\n" + _advice()
+    )
+
+
+def _advice() -> str:
+    if sys.platform == "linux":
+        try:
+            os.confstr("CS_GNU_LIBC_VERSION")
+        except (OSError, ValueError):
+            return (
+                "The library needs the C library glibc, and this Python runs with another one, "
+                "such as musl. Use a Python for glibc"
+            )
+    return (
+        "Install a wheel that contains the library, build the library with `make`, install it, or "
+        "set the environment variable DATABLOCK_LIBRARY to its path"
     )
 
 

@@ -19,7 +19,8 @@ from ._maps import Mapping, files_at, mapping_at
 MREMAP_MAYMOVE = 1
 MADV_DOFORK = 11
 PROT_READ, PROT_WRITE = 1, 2
-MAP_PRIVATE, MAP_FIXED, MAP_ANONYMOUS, MAP_NORESERVE = 0x02, 0x10, 0x20, 0x4000
+MAP_SHARED, MAP_PRIVATE, MAP_FIXED = 0x01, 0x02, 0x10
+MAP_ANONYMOUS, MAP_NORESERVE = 0x20, 0x4000
 MAP_FAILED = ctypes.c_void_p(-1).value
 
 _system: Any = None
@@ -63,6 +64,8 @@ class SecondMapping:
         if self.addresses[0] == MAP_FAILED:
             number = ctypes.get_errno()
             self.addresses.clear()
+            self._map_file()
+        if not self.addresses:
             raise OSError(
                 number, f"map {region.size} bytes of the block a second time: {os.strerror(number)}"
             )
@@ -98,21 +101,48 @@ class SecondMapping:
 
         If this fails, the contents of the replaced mapping are zeros.
         """
-        assert self.region is not None
-        file, offset = (self.region.device, self.region.inode), self.region.offset
         own = Descriptor()
         try:
-            for path in files_at(self.region):
-                with suppress(OSError):
-                    number = own.open(os.open, path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-                    if _is_file(number, file):
-                        return self._replace(flags, number, offset)
-                    own.close()
+            number = self._open_file(own, os.O_RDONLY)
+            return number >= 0 and self._replace(flags, number, self._offset())
         except OSError:
-            pass
+            return False
         finally:
             own.close()
-        return False
+
+    def _map_file(self) -> None:
+        """Map the file by its name, where mremap does not know an old size of zero, as in QEMU.
+
+        If this fails, there is no address.
+        """
+        rights, access = PROT_READ, os.O_RDONLY
+        if self.writable:
+            rights, access = PROT_READ | PROT_WRITE, os.O_RDWR
+        own = Descriptor()
+        try:
+            number = self._open_file(own, access)
+            if number >= 0:
+                place = (number, self._offset())
+                record(self.addresses, _system.mmap, None, self.size, rights, MAP_SHARED, *place)
+                if self.addresses[0] == MAP_FAILED:
+                    self.addresses.clear()
+        finally:
+            own.close()
+
+    def _offset(self) -> int:
+        assert self.region is not None
+        return self.region.offset
+
+    def _open_file(self, own: Descriptor, access: int) -> int:
+        """Open the mapped file, and return the descriptor. -1: no name leads to the file."""
+        assert self.region is not None
+        for path in files_at(self.region):
+            with suppress(OSError):
+                number = own.open(os.open, path, access | os.O_CLOEXEC | os.O_NONBLOCK)
+                if _is_file(number, (self.region.device, self.region.inode)):
+                    return number
+                own.close()
+        return -1
 
     def _replace(self, flags: int, descriptor: int, offset: int) -> bool:
         found = _system.mmap(

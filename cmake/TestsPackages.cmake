@@ -1,0 +1,31 @@
+# The packages of cmake/Wheels.cmake: `make test-packages` builds, installs and uses them. A test
+# without its tools is skipped, and ctest names it at the end.
+
+function(package_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NEEDS;COMMAND")
+  add_test(NAME package.${name} COMMAND ${arg_COMMAND}
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS packages)
+  set_tests_properties(package.${name} PROPERTIES LABELS package TIMEOUT 3600 SKIP_RETURN_CODE 77
+    FIXTURES_REQUIRED "shared_memory;${arg_NEEDS}" ENVIRONMENT "${test_environment}")
+endfunction()
+
+# The wheels and, for the tests, what they are compared with.
+foreach(system linux windows)
+  package_test(build.${system} COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target wheel_${system})
+  set_tests_properties(package.build.${system} PROPERTIES FIXTURES_SETUP package_${system}
+    SKIP_REGULAR_EXPRESSION "missing: .*make setup" RESOURCE_LOCK package_build)
+endforeach()
+package_test(build.source COMMAND ${CMAKE_COMMAND} --build ${PROJECT_BINARY_DIR} --target wheel_source)
+set_tests_properties(package.build.source PROPERTIES FIXTURES_SETUP package_source
+  SKIP_REGULAR_EXPRESSION "missing: .*make setup" RESOURCE_LOCK package_build)
+
+set(packages_tests ${venv_python} -B tests/packages)
+foreach(case same_bytes symbols audit install extension host musl)
+  package_test(${case} NEEDS package_linux COMMAND ${packages_tests}/wheels.py ${PROJECT_BINARY_DIR} ${case})
+endforeach()
+package_test(contents NEEDS package_linux package_windows
+  COMMAND ${packages_tests}/wheels.py ${PROJECT_BINARY_DIR} contents)
+package_test(source NEEDS package_source COMMAND ${packages_tests}/wheels.py ${PROJECT_BINARY_DIR} source)
+package_test(arm64 NEEDS package_linux COMMAND ${packages_tests}/arm64.py ${PROJECT_BINARY_DIR})
+package_test(windows NEEDS package_windows COMMAND ${packages_tests}/windows.py ${PROJECT_BINARY_DIR})
+set_tests_properties(package.windows PROPERTIES RESOURCE_LOCK wine)
