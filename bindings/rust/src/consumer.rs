@@ -72,6 +72,9 @@ pub struct Consumer {
     late: RefCell<Vec<sys::datablock_read_slot>>,
 }
 
+// SAFETY: a handle may move to another thread. The pointers of `late` are only given back to the library.
+unsafe impl Send for Consumer {}
+
 impl Consumer {
     pub(crate) fn of(handle: sys::datablock_consumer) -> Consumer {
         Consumer { handle, late: RefCell::default() }
