@@ -7,7 +7,7 @@ use crate::plain::{self, Plain};
 use crate::schema::Schema;
 use crate::sys;
 use crate::timeout::Timeout;
-use std::cell::RefCell;
+use std::cell::{Cell, UnsafeCell};
 use std::ops::Deref;
 use std::path::Path;
 
@@ -67,17 +67,16 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Consumer {
     pub(crate) handle: sys::datablock_consumer,
-    /// Messages that were dropped before messages that were read earlier. A LOSSLESS consumer releases
-    /// in order, so the release of an earlier message releases these. Also makes the type not `Sync`.
-    late: RefCell<Vec<sys::datablock_read_slot>>,
+    held: Held,
 }
 
-// SAFETY: a handle may move to another thread. The pointers of `late` are only given back to the library.
+// SAFETY: a handle may move to another thread. A `ReadSlot`, which uses the pointers of `held`, borrows
+// the consumer and does not move.
 unsafe impl Send for Consumer {}
 
 impl Consumer {
     pub(crate) fn of(handle: sys::datablock_consumer) -> Consumer {
-        Consumer { handle, late: RefCell::default() }
+        Consumer { handle, held: Held::new() }
     }
 
     /// Attaches with the default options.
@@ -95,14 +94,14 @@ impl Consumer {
     #[inline]
     pub fn read(&self, timeout: impl Into<Timeout>) -> Result<ReadSlot<'_>> {
         let timeout = timeout.into().0;
-        self.held(|out| unsafe { sys::datablock_read_begin(self.handle, timeout, out) }).map_err(failed)
+        self.hold(|out| unsafe { sys::datablock_read_begin(self.handle, timeout, out) }).map_err(failed)
     }
 
     /// Reads the next message in place if it is there. `None`: there is no message now, with or without
     /// a producer.
     #[inline]
     pub fn try_read(&self) -> Result<Option<ReadSlot<'_>>> {
-        match self.held(|out| unsafe { sys::datablock_read_begin(self.handle, 0, out) }) {
+        match self.hold(|out| unsafe { sys::datablock_read_begin(self.handle, 0, out) }) {
             Ok(slot) => Ok(Some(slot)),
             Err(sys::DATABLOCK_E_TIMEOUT | sys::DATABLOCK_E_NO_PRODUCER) => Ok(None),
             Err(status) => Err(failed(status)),
@@ -111,25 +110,50 @@ impl Consumer {
 
     /// Reads message `id` if it is there. The cursor does not move.
     pub fn read_at(&self, id: u64) -> Result<ReadSlot<'_>> {
-        self.held(|out| unsafe { sys::datablock_read_at(self.handle, id, out) }).map_err(failed)
+        self.hold(|out| unsafe { sys::datablock_read_at(self.handle, id, out) }).map_err(failed)
     }
 
     /// Reads message `id`, and waits for it if it is not written yet. The cursor does not move.
     pub fn read_id(&self, id: u64, timeout: impl Into<Timeout>) -> Result<ReadSlot<'_>> {
         let timeout = timeout.into().0;
-        self.held(|out| unsafe { sys::datablock_read_id(self.handle, id, timeout, out) }).map_err(failed)
+        self.hold(|out| unsafe { sys::datablock_read_id(self.handle, id, timeout, out) }).map_err(failed)
     }
 
+    /// Reads into a free entry of `held`.
     #[inline]
-    fn held(
+    fn hold(
         &self,
         read: impl FnOnce(*mut sys::datablock_read_slot) -> sys::datablock_status,
     ) -> std::result::Result<ReadSlot<'_>, sys::datablock_status> {
-        let mut slot = NO_SLOT;
-        match read(&mut slot) {
-            sys::DATABLOCK_OK => Ok(ReadSlot { consumer: self, slot }),
+        let Some(entry) = self.held.free() else { return Err(self.no_entry(read)) };
+        match read(self.held.entry(entry)) {
+            sys::DATABLOCK_OK => {
+                self.held.take(entry);
+                Ok(ReadSlot { consumer: self, entry })
+            }
             status => Err(status),
         }
+    }
+
+    /// As many messages are held as can be, which the library reports. Where slots were forgotten whose
+    /// holds have ended in another way, the library reads a message, and the read is undone.
+    #[cold]
+    fn no_entry(
+        &self,
+        read: impl FnOnce(*mut sys::datablock_read_slot) -> sys::datablock_status,
+    ) -> sys::datablock_status {
+        let mut slot = NO_SLOT;
+        let status = read(&mut slot);
+        if status != sys::DATABLOCK_OK {
+            return status;
+        }
+        // The second call releases a message that was read by its id.
+        unsafe {
+            if sys::datablock_read_undo(self.handle, &slot) != sys::DATABLOCK_OK {
+                sys::datablock_read_end(self.handle, &slot);
+            }
+        }
+        sys::DATABLOCK_E_BUSY
     }
 
     /// Copies the next message into `bytes`, which gets the length of the message, and releases it. The
@@ -237,42 +261,37 @@ impl Consumer {
     }
 
     /// Detaches, and reports a failure. The row of a durable consumer stays.
-    pub fn close(mut self) -> Result<()> {
-        drop(std::mem::take(&mut self.late));
+    pub fn close(self) -> Result<()> {
         let handle = std::mem::ManuallyDrop::new(self).handle;
         check(unsafe { sys::datablock_consumer_close(handle) })
     }
 
-    /// Releases a message. A message that must wait for earlier ones is kept, and released after them.
+    /// Releases a message. A message that must wait for earlier ones is released after them.
     #[inline]
-    fn release(&self, slot: &sys::datablock_read_slot) -> sys::datablock_status {
-        let status = unsafe { sys::datablock_read_end(self.handle, slot) };
+    fn release(&self, entry: u8) -> sys::datablock_status {
+        let status = unsafe { sys::datablock_read_end(self.handle, self.held.entry(entry)) };
         if status == sys::DATABLOCK_E_INVALID {
-            self.keep(slot);
-        } else if !self.late.borrow().is_empty() {
+            self.held.is_late(entry);
+        } else {
+            self.held.give_back(entry);
+        }
+        if self.held.late.get() != 0 {
             self.release_late();
         }
         status
     }
 
-    #[cold]
-    fn keep(&self, slot: &sys::datablock_read_slot) {
-        let mut late = self.late.borrow_mut();
-        if late.len() == MAX_HELD {
-            late.remove(0); // it was not held at all: nobody holds more
-        }
-        late.push(*slot);
-    }
-
-    /// Releases kept messages in the order of their ids, as far as it goes.
+    /// Releases late messages in the order of their ids, as far as it goes.
     #[cold]
     pub(crate) fn release_late(&self) {
-        let mut late = self.late.borrow_mut();
-        late.sort_by_key(|slot| slot.id);
-        late.retain(|slot| {
-            let status = unsafe { sys::datablock_read_end(self.handle, slot) };
-            status == sys::DATABLOCK_E_INVALID
-        });
+        let mut late: Vec<u8> = self.held.late_entries().collect();
+        late.sort_by_key(|entry| self.held.slot(*entry).id);
+        for entry in late {
+            let status = unsafe { sys::datablock_read_end(self.handle, self.held.entry(entry)) };
+            if status != sys::DATABLOCK_E_INVALID {
+                self.held.give_back(entry);
+            }
+        }
     }
 }
 
@@ -282,8 +301,71 @@ impl Drop for Consumer {
     }
 }
 
+/// The messages that a consumer holds. They stay here, so that a `ReadSlot` is two words: a copy of
+/// these structs right after the library has stored them takes longer than the message.
+#[derive(Debug)]
+struct Held {
+    slots: [UnsafeCell<sys::datablock_read_slot>; MAX_HELD],
+    /// The bits of the entries that are in use.
+    taken: Cell<u8>,
+    /// The bits of messages that were dropped before messages that were read earlier. A LOSSLESS
+    /// consumer releases in order, so the release of an earlier message releases these.
+    late: Cell<u8>,
+}
+
 /// The most messages that a consumer holds: the greatest `max_pins`.
 const MAX_HELD: usize = 8;
+
+impl Held {
+    fn new() -> Held {
+        Held {
+            slots: [const { UnsafeCell::new(NO_SLOT) }; MAX_HELD],
+            taken: Cell::new(0),
+            late: Cell::new(0),
+        }
+    }
+
+    /// An entry that is not in use.
+    #[inline]
+    fn free(&self) -> Option<u8> {
+        let entry = self.taken.get().trailing_ones();
+        (entry < MAX_HELD as u32).then_some(entry as u8)
+    }
+
+    #[inline]
+    fn take(&self, entry: u8) {
+        self.taken.set(self.taken.get() | 1 << entry);
+    }
+
+    #[inline]
+    fn give_back(&self, entry: u8) {
+        self.taken.set(self.taken.get() & !(1 << entry));
+        self.late.set(self.late.get() & !(1 << entry));
+    }
+
+    #[cold]
+    fn is_late(&self, entry: u8) {
+        self.late.set(self.late.get() | 1 << entry);
+    }
+
+    fn late_entries(&self) -> impl Iterator<Item = u8> + '_ {
+        let late = self.late.get();
+        (0..MAX_HELD as u8).filter(move |entry| late >> entry & 1 != 0)
+    }
+
+    /// The memory of an entry, which the library fills.
+    #[inline]
+    fn entry(&self, entry: u8) -> *mut sys::datablock_read_slot {
+        self.slots[usize::from(entry)].get()
+    }
+
+    /// The message of an entry that is in use.
+    #[inline]
+    fn slot(&self, entry: u8) -> &sys::datablock_read_slot {
+        // SAFETY: the library fills free entries only, and no other thread uses the consumer.
+        unsafe { &*self.entry(entry) }
+    }
+}
 
 pub(crate) const NO_SLOT: sys::datablock_read_slot = sys::datablock_read_slot {
     data: std::ptr::null(),
@@ -346,35 +428,40 @@ impl Message {
 #[derive(Debug)]
 pub struct ReadSlot<'c> {
     consumer: &'c Consumer,
-    slot: sys::datablock_read_slot,
+    entry: u8,
 }
 
 impl ReadSlot<'_> {
+    #[inline]
+    fn slot(&self) -> &sys::datablock_read_slot {
+        self.consumer.held.slot(self.entry)
+    }
+
     /// The bytes, in place.
     #[inline]
     pub fn data(&self) -> &[u8] {
         // SAFETY: this slot holds the message, and the result borrows the slot.
-        unsafe { bytes(&self.slot) }
+        unsafe { bytes(self.slot()) }
     }
 
     /// The number of the message.
     pub fn id(&self) -> u64 {
-        self.slot.id
+        self.slot().id
     }
 
     /// Messages skipped since the previous read, or since this consumer's start.
     pub fn missed(&self) -> u64 {
-        self.slot.missed
+        self.slot().missed
     }
 
     /// The time of the commit, in nanoseconds since 1970; 0: the block has no timestamps.
     pub fn timestamp_ns(&self) -> u64 {
-        self.slot.timestamp_ns
+        self.slot().timestamp_ns
     }
 
     /// The number of the slot, as in the diagnosis.
     pub fn index(&self) -> u32 {
-        self.slot.index
+        self.slot().index
     }
 
     /// The beginning of the message as a value, in place. [`Error::Invalid`]: the message is too short
@@ -391,7 +478,7 @@ impl ReadSlot<'_> {
 
     /// Compares the message with its checksum.
     pub fn verify(&self) -> Result<()> {
-        check(unsafe { sys::datablock_read_verify(self.consumer.handle, &self.slot) })
+        check(unsafe { sys::datablock_read_verify(self.consumer.handle, self.slot()) })
     }
 
     /// Releases the message, and reports a failure: after [`Error::Overrun`] and [`Error::Fenced`]
@@ -402,17 +489,18 @@ impl ReadSlot<'_> {
     #[inline]
     pub fn release(self) -> Result<()> {
         let this = std::mem::ManuallyDrop::new(self);
-        check(this.consumer.release(&this.slot))
+        check(this.consumer.release(this.entry))
     }
 
     /// Releases the message as if it had not been read: the next read returns it again. Only the message
     /// that was read last can be undone.
     pub fn undo(self) -> Result<()> {
-        let status = unsafe { sys::datablock_read_undo(self.consumer.handle, &self.slot) };
+        let status = unsafe { sys::datablock_read_undo(self.consumer.handle, self.slot()) };
         if status == sys::DATABLOCK_E_INVALID {
             return Err(failed(status)); // the slot is still held, and released by its drop
         }
-        std::mem::forget(self);
+        let this = std::mem::ManuallyDrop::new(self);
+        this.consumer.held.give_back(this.entry);
         check(status)
     }
 }
@@ -420,7 +508,7 @@ impl ReadSlot<'_> {
 impl Drop for ReadSlot<'_> {
     #[inline]
     fn drop(&mut self) {
-        self.consumer.release(&self.slot);
+        self.consumer.release(self.entry);
     }
 }
 

@@ -40,12 +40,26 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug)]
 pub struct Producer {
     pub(crate) handle: sys::datablock_producer,
+    /// The open claim. It stays here, so that a `WriteSlot` is one pointer: a copy of these words right
+    /// after the library has stored them takes longer than the message.
+    slot: sys::datablock_write_slot,
     not_sync: PhantomData<Cell<()>>,
 }
 
+// SAFETY: a handle may move to another thread. The pointer is used through a `WriteSlot` only, which
+// borrows the producer.
+unsafe impl Send for Producer {}
+
 impl Producer {
     pub(crate) fn of(handle: sys::datablock_producer) -> Producer {
-        Producer { handle, not_sync: PhantomData }
+        let slot = sys::datablock_write_slot {
+            data: std::ptr::null_mut(),
+            capacity: 0,
+            id: 0,
+            index: 0,
+            reserved: 0,
+        };
+        Producer { handle, slot, not_sync: PhantomData }
     }
 
     /// The settings of a producer: `Producer::options(Policy::Ring).slot_size(64).open("name")`.
@@ -107,36 +121,28 @@ impl Producer {
     /// # Ok(())
     /// # }
     /// ```
+    #[inline]
     pub fn claim(&mut self, timeout: impl Into<Timeout>) -> Result<WriteSlot<'_>> {
         match self.begin(timeout.into()) {
-            Ok(slot) => Ok(WriteSlot { producer: self, slot }),
-            Err(status) => Err(failed(status)),
+            sys::DATABLOCK_OK => Ok(WriteSlot { producer: self }),
+            status => Err(failed(status)),
         }
     }
 
     /// Claims a slot without waiting. `None`: a LOSSLESS consumer has yet to read the message that would
     /// be overwritten, or `min_consumers` are not there.
+    #[inline]
     pub fn try_claim(&mut self) -> Result<Option<WriteSlot<'_>>> {
         match self.begin(Timeout::NONE) {
-            Ok(slot) => Ok(Some(WriteSlot { producer: self, slot })),
-            Err(sys::DATABLOCK_E_TIMEOUT) => Ok(None),
-            Err(status) => Err(failed(status)),
+            sys::DATABLOCK_OK => Ok(Some(WriteSlot { producer: self })),
+            sys::DATABLOCK_E_TIMEOUT => Ok(None),
+            status => Err(failed(status)),
         }
     }
 
     #[inline]
-    fn begin(&mut self, timeout: Timeout) -> std::result::Result<sys::datablock_write_slot, i32> {
-        let mut slot = sys::datablock_write_slot {
-            data: std::ptr::null_mut(),
-            capacity: 0,
-            id: 0,
-            index: 0,
-            reserved: 0,
-        };
-        match unsafe { sys::datablock_write_begin(self.handle, timeout.0, &mut slot) } {
-            sys::DATABLOCK_OK => Ok(slot),
-            status => Err(status),
-        }
+    fn begin(&mut self, timeout: Timeout) -> sys::datablock_status {
+        unsafe { sys::datablock_write_begin(self.handle, timeout.0, &mut self.slot) }
     }
 
     /// The id of the next message.
@@ -221,22 +227,18 @@ impl From<BatchError> for Error {
 /// ```
 #[derive(Debug)]
 pub struct WriteSlot<'p> {
-    producer: &'p Producer,
-    slot: sys::datablock_write_slot,
+    producer: &'p mut Producer,
 }
-
-// SAFETY: the slot is the only way to its producer, which is mutably borrowed, and moves with it.
-unsafe impl Send for WriteSlot<'_> {}
 
 impl WriteSlot<'_> {
     /// The id that the commit will publish.
     pub fn id(&self) -> u64 {
-        self.slot.id
+        self.producer.slot.id
     }
 
     /// The number of the slot, as in the diagnosis.
     pub fn index(&self) -> u32 {
-        self.slot.index
+        self.producer.slot.index
     }
 
     /// The producer, for what both sides share: see [`Participant`](crate::Participant).
@@ -249,14 +251,14 @@ impl WriteSlot<'_> {
     pub fn data(&self) -> &[u8] {
         // SAFETY: the memory is mapped, and no consumer reads it, until commit, abort or close. All of
         // these need the slot or the producer, which this borrow excludes.
-        unsafe { std::slice::from_raw_parts(self.slot.data.cast(), self.slot.capacity) }
+        unsafe { std::slice::from_raw_parts(self.producer.slot.data.cast(), self.producer.slot.capacity) }
     }
 
     /// The whole memory of the slot, to be filled.
     #[inline]
     pub fn data_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `data`; and the slot is the only one of its producer.
-        unsafe { std::slice::from_raw_parts_mut(self.slot.data.cast(), self.slot.capacity) }
+        unsafe { std::slice::from_raw_parts_mut(self.producer.slot.data.cast(), self.producer.slot.capacity) }
     }
 
     /// The beginning of the slot as a value. [`Error::Invalid`]: the slot is too small for the type, or
@@ -273,20 +275,21 @@ impl WriteSlot<'_> {
     /// On a block with [`Checksum::Manual`](crate::Checksum::Manual): stores the checksum of the first
     /// `length` bytes. A commit of that length publishes the checksum.
     pub fn checksum(&mut self, length: usize) -> Result<()> {
-        check(unsafe { sys::datablock_write_checksum(self.producer.handle, &self.slot, length) })
+        check(unsafe { sys::datablock_write_checksum(self.producer.handle, &self.producer.slot, length) })
     }
 
     /// Publishes the first `length` bytes, atomically, and returns the id. After an error nothing was
     /// published, and the claim has ended.
     #[inline]
     pub fn commit(self, length: usize) -> Result<u64> {
-        let status = unsafe { sys::datablock_write_commit(self.producer.handle, &self.slot, length) };
+        let status =
+            unsafe { sys::datablock_write_commit(self.producer.handle, &self.producer.slot, length) };
         if status != sys::DATABLOCK_OK {
             let error = failed(status);
             drop(self); // a claim that is still open, after a wrong length, is aborted
             return Err(error);
         }
-        Ok(std::mem::ManuallyDrop::new(self).slot.id)
+        Ok(std::mem::ManuallyDrop::new(self).producer.slot.id)
     }
 
     /// Writes a value to the beginning of the slot, and publishes it.
@@ -298,24 +301,26 @@ impl WriteSlot<'_> {
     /// Gives the slot back unpublished, and reports a failure.
     pub fn abort(self) -> Result<()> {
         let this = std::mem::ManuallyDrop::new(self);
-        check(unsafe { sys::datablock_write_abort(this.producer.handle, &this.slot) })
+        check(unsafe { sys::datablock_write_abort(this.producer.handle, &this.producer.slot) })
     }
 }
 
 impl Drop for WriteSlot<'_> {
     fn drop(&mut self) {
-        unsafe { sys::datablock_write_abort(self.producer.handle, &self.slot) };
+        unsafe { sys::datablock_write_abort(self.producer.handle, &self.producer.slot) };
     }
 }
 
 impl Deref for WriteSlot<'_> {
     type Target = [u8];
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.data()
     }
 }
 
 impl DerefMut for WriteSlot<'_> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
         self.data_mut()
     }

@@ -207,7 +207,7 @@ fn one_wait_at_a_time_uses_a_waker() {
     let waker = Waker::new();
     std::thread::scope(|threads| {
         let waits: Vec<_> =
-            (0..2).map(|_| threads.spawn(|| wait_any_or_wake(&[], Timeout::FOREVER, &waker))).collect();
+            (0..2).map(|_| threads.spawn(|| wait_any_or_wake(&[], PATIENCE, &waker))).collect();
         // The refused wait ends by itself. Only then is the other one woken.
         while !waits.iter().any(|wait| wait.is_finished()) {
             std::thread::yield_now();
