@@ -1,7 +1,19 @@
 # The crate in bindings/rust: its tests, its style, and the worker of tests/go/process. Without a
-# toolchain the worker is not built, and the tests are skipped.
+# toolchain, or with one that is too old, the worker is not built, and the tests are skipped.
 
 find_program(CARGO cargo)
+file(STRINGS ${PROJECT_SOURCE_DIR}/bindings/rust/Cargo.toml rust_needed REGEX "^rust-version = ")
+string(REGEX MATCH "[0-9.]+" rust_needed "${rust_needed}")
+set(rust_missing "")
+if(CARGO)
+  execute_process(COMMAND ${CARGO} --version OUTPUT_VARIABLE rust_version)
+  string(REGEX MATCH "[0-9.]+" rust_version "${rust_version}")
+  if(rust_version VERSION_LESS rust_needed)
+    set(rust_missing "cargo ${rust_version} is older than ${rust_needed}")
+  endif()
+else()
+  set(rust_missing "there is no cargo")
+endif()
 set(rust_source ${PROJECT_SOURCE_DIR}/bindings/rust)
 set(rust_build ${PROJECT_BINARY_DIR}/rust)
 # Nothing is downloaded: the crate has no dependencies. RUSTC_BOOTSTRAP makes rustdoc compare the
@@ -18,12 +30,14 @@ function(rust_test name)
   endif()
   datablock_test(rust.${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT} COST ${arg_COST}
     ENVIRONMENT ${rust_environment} ${arg_ENVIRONMENT}
-    COMMAND sh -c [[command -v "$1" >/dev/null || { echo "NOT SHOWN: there is no $1"; exit 77; }
-      shift && cd bindings/rust && exec cargo "$@"]] sh ${arg_NEED} ${arg_ARGUMENTS})
-  set_tests_properties(rust.${name} PROPERTIES SKIP_RETURN_CODE 77)
+    COMMAND sh -c [[test -z "$1" || { echo "NOT SHOWN: $1"; exit 77; }
+      command -v "$2" >/dev/null || { echo "NOT SHOWN: there is no $2"; exit 77; }
+      shift 2 && cd bindings/rust && exec cargo "$@"]] sh "${rust_missing}" ${arg_NEED} ${arg_ARGUMENTS})
+  # cargo locks its folder.
+  set_tests_properties(rust.${name} PROPERTIES SKIP_RETURN_CODE 77 RESOURCE_LOCK cargo)
 endfunction()
 
-if(CARGO)
+if(NOT rust_missing)
   set(rust_cargo ${CMAKE_COMMAND} -E env --unset=MAKEFLAGS --unset=MFLAGS ${rust_environment}
     ${CARGO} --offline --locked)
   add_custom_target(rust_worker

@@ -18,7 +18,7 @@ var languages = map[string]string{
 }
 
 // notOurs lists folders that the build makes, and folders with other programs.
-var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "__pycache__", "testdata"}
+var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "target", "__pycache__", "testdata"}
 
 // tree reads every text file of the repository, in the order of its paths.
 func tree(t *testing.T) []*text {

@@ -70,8 +70,8 @@ pub struct Consumer {
     held: Held,
 }
 
-// SAFETY: a handle may move to another thread. A `ReadSlot`, which uses the pointers of `held`, borrows
-// the consumer and does not move.
+// SAFETY: a handle may move to another thread. A `ReadSlot`, which uses the pointers of `held`,
+// borrows the consumer and does not move.
 unsafe impl Send for Consumer {}
 
 impl Consumer {
@@ -89,16 +89,16 @@ impl Consumer {
         ConsumerOptions::new()
     }
 
-    /// Reads the next message in place, and holds it until the slot is released or dropped. A consumer
-    /// may hold up to `max_pins` messages.
+    /// Reads the next message in place, and holds it until the slot is released or dropped. A
+    /// consumer may hold up to `max_pins` messages.
     #[inline]
     pub fn read(&self, timeout: impl Into<Timeout>) -> Result<ReadSlot<'_>> {
         let timeout = timeout.into().0;
         self.hold(|out| unsafe { sys::datablock_read_begin(self.handle, timeout, out) }).map_err(failed)
     }
 
-    /// Reads the next message in place if it is there. `None`: there is no message now, with or without
-    /// a producer.
+    /// Reads the next message in place if it is there. `None`: there is no message now, with or
+    /// without a producer.
     #[inline]
     pub fn try_read(&self) -> Result<Option<ReadSlot<'_>>> {
         match self.hold(|out| unsafe { sys::datablock_read_begin(self.handle, 0, out) }) {
@@ -135,8 +135,8 @@ impl Consumer {
         }
     }
 
-    /// As many messages are held as can be, which the library reports. Where slots were forgotten whose
-    /// holds have ended in another way, the library reads a message, and the read is undone.
+    /// As many messages are held as can be, which the library reports. Where slots were forgotten
+    /// whose holds have ended in another way, the library reads a message, and the read is undone.
     #[cold]
     fn no_entry(
         &self,
@@ -156,8 +156,8 @@ impl Consumer {
         sys::DATABLOCK_E_BUSY
     }
 
-    /// Copies the next message into `bytes`, which gets the length of the message, and releases it. The
-    /// copy is no hold: the call may be made while messages are held, of fewer than `max_pins`.
+    /// Copies the next message into `bytes`, which gets the length of the message, and releases it.
+    /// The copy is no hold: the call may be made while messages are held, of fewer than `max_pins`.
     /// After an error the contents of `bytes` are arbitrary.
     pub fn receive(&self, bytes: &mut Vec<u8>, timeout: impl Into<Timeout>) -> Result<Message> {
         let timeout = timeout.into().0;
@@ -190,8 +190,8 @@ impl Consumer {
         }
     }
 
-    /// Copies the next message as a value. [`Error::Invalid`]: the message is shorter than the type. Then
-    /// the message counts as read.
+    /// Copies the next message as a value. [`Error::Invalid`]: the message is shorter than the
+    /// type. Then the message counts as read.
     pub fn receive_value<T: Plain>(&self, timeout: impl Into<Timeout>) -> Result<(T, Message)> {
         let mut value = std::mem::MaybeUninit::<T>::uninit();
         let mut copied = sys::datablock_copied::default();
@@ -215,18 +215,18 @@ impl Consumer {
         Ok((unsafe { value.assume_init() }, Message::of(&copied)))
     }
 
-    /// Reads the messages that are there, up to `limit`, in place. Waits for the first one only. One
-    /// hold of a LOSSLESS consumer covers the whole batch.
+    /// Reads the messages that are there, up to `limit`, in place. Waits for the first one only.
+    /// One hold of a LOSSLESS consumer covers the whole batch.
     pub fn read_many(&self, limit: usize, timeout: impl Into<Timeout>) -> Result<ReadBatch<'_>> {
         ReadBatch::read(self, limit, timeout.into())
     }
 
     /// Iterates over the messages in place. Each wait is at most `timeout`.
     ///
-    /// The iteration ends with the stream ([`Error::Closed`]). An error is an item. After an error that
-    /// concerns one message or one wait (a timeout, `Lost`, `Checksum`) the iteration can continue;
-    /// after any other error it ends. Release each message before the next one, unless `max_pins`
-    /// allows more.
+    /// The iteration ends with the stream ([`Error::Closed`]). An error is an item. After an error
+    /// that concerns one message or one wait (a timeout, `Lost`, `Checksum`) the iteration can
+    /// continue; after any other error it ends. Release each message before the next one, unless
+    /// `max_pins` allows more.
     ///
     /// ```no_run
     /// # fn main() -> datablock::Result<()> {
@@ -420,10 +420,10 @@ impl Message {
 
 /// A message that is held in place. Dropping the slot releases it.
 ///
-/// The bytes do not change while the message is held. There are two exceptions, and both need force:
-/// an operator evicts this consumer, or another program of the same user damages the block. Then
-/// [`release`](ReadSlot::release) returns [`Error::Overrun`] or [`Error::Fenced`]: discard what was
-/// computed from the message. A program that must not see such a change copies:
+/// The bytes do not change while the message is held. There are two exceptions, and both need
+/// force: an operator evicts this consumer, or another program of the same user damages the block.
+/// Then [`release`](ReadSlot::release) returns [`Error::Overrun`] or [`Error::Fenced`]: discard
+/// what was computed from the message. A program that must not see such a change copies:
 /// [`Consumer::receive`].
 #[derive(Debug)]
 pub struct ReadSlot<'c> {
@@ -464,14 +464,14 @@ impl ReadSlot<'_> {
         self.slot().index
     }
 
-    /// The beginning of the message as a value, in place. [`Error::Invalid`]: the message is too short
-    /// for the type, or not aligned for it.
+    /// The beginning of the message as a value, in place. [`Error::Invalid`]: the message is too
+    /// short for the type, or not aligned for it.
     pub fn value<T: Plain>(&self) -> Result<&T> {
         plain::value(self.data())
     }
 
-    /// The message as values of one type, in place. [`Error::Invalid`]: the length is no multiple of
-    /// the size of the type.
+    /// The message as values of one type, in place. [`Error::Invalid`]: the length is no multiple
+    /// of the size of the type.
     pub fn values<T: Plain>(&self) -> Result<&[T]> {
         plain::values(self.data())
     }
@@ -492,8 +492,8 @@ impl ReadSlot<'_> {
         check(this.consumer.release(this.entry))
     }
 
-    /// Releases the message as if it had not been read: the next read returns it again. Only the message
-    /// that was read last can be undone.
+    /// Releases the message as if it had not been read: the next read returns it again. Only the
+    /// message that was read last can be undone.
     pub fn undo(self) -> Result<()> {
         let status = unsafe { sys::datablock_read_undo(self.consumer.handle, self.slot()) };
         if status == sys::DATABLOCK_E_INVALID {

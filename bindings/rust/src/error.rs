@@ -11,17 +11,17 @@ macro_rules! errors {
     ($($(#[$doc:meta])* $variant:ident = $status:ident,)*) => {
         /// What went wrong. A program decides by the variant.
         ///
-        /// The text of a variant, [`Error::detail`], says what exactly was wrong, with the values, and what
-        /// to do. The text is informational: show it, and do not parse it. `docs/errors.md` describes each
-        /// status in full.
+        /// The text of a variant, [`Error::detail`], says what exactly was wrong, with the values,
+        /// and what to do. The text is informational: show it, and do not parse it.
+        /// `docs/errors.md` describes each status in full.
         #[non_exhaustive]
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Error {
             $($(#[$doc])* $variant(String),)*
             /// A recovery was not done. [`RecoveryFailure`] says why.
             Recovery(RecoveryFailure, String),
-            /// A function of diagnosis failed with this negative number: -1 bad argument, -2 cannot open,
-            /// -3 index out of range, -4 failed while running, -5 unexpected.
+            /// A function of diagnosis failed with this negative number: -1 bad argument, -2 cannot
+            /// open, -3 index out of range, -4 failed while running, -5 unexpected.
             Diagnosis(i32, String),
             /// A status that this version of the crate does not know.
             Unknown(i32, String),
@@ -43,8 +43,8 @@ macro_rules! errors {
                 }
             }
 
-            /// The number in C: a `datablock_status`, a `RecoveryResult`, or the negative number of a
-            /// function of diagnosis.
+            /// The number in C: a `datablock_status`, a `RecoveryResult`, or the negative number of
+            /// a function of diagnosis.
             pub fn code(&self) -> i32 {
                 match self {
                     $(Error::$variant(_) => sys::$status,)*

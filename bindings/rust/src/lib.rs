@@ -1,16 +1,17 @@
 //! DataBlock in Rust: a crash-safe, zero-copy channel in shared memory.
 //!
-//! A *block* is a named channel. One [`Producer`] writes messages, numbered 0, 1, 2 ... without gaps,
-//! and any number of [`Consumer`]s in other processes read them in place. SIGKILL may end any of these
-//! processes at any instruction: the others continue, no committed message is lost, and no consumer
-//! reads half a message.
+//! A *block* is a named channel. One [`Producer`] writes messages, numbered 0, 1, 2 ... without
+//! gaps, and any number of [`Consumer`]s in other processes read them in place. SIGKILL may end any
+//! of these processes at any instruction: the others continue, no committed message is lost, and no
+//! consumer reads half a message.
 //!
 //! ```
 //! # fn main() -> datablock::Result<()> {
 //! use datablock::{Consumer, Policy, Producer, Start, Timeout};
 //!
 //! let name = format!("doc-crate-{}", std::process::id());
-//! let mut producer = Producer::options(Policy::Ring).slot_size(64).unlink_on_close(true).open(&name)?;
+//! let options = Producer::options(Policy::Ring).slot_size(64).unlink_on_close(true);
+//! let mut producer = options.open(&name)?;
 //! producer.send(b"hello", Timeout::FOREVER)?;
 //! let mut slot = producer.claim(Timeout::FOREVER)?; // in shared memory
 //! slot[..5].copy_from_slice(b"world");
@@ -34,16 +35,16 @@
 //!
 //! # Threads
 //!
-//! [`Producer`], [`Consumer`] and [`Observer`] are [`Send`] and not [`Sync`]: one thread at a time uses
-//! a handle, and everything that was obtained from it. [`Schema`] and [`Waker`] are both. The functions
-//! of [`recovery`], [`list`] and [`unlink`] may be called by every thread.
+//! [`Producer`], [`Consumer`] and [`Observer`] are [`Send`] and not [`Sync`]: one thread at a time
+//! uses a handle, and everything that was obtained from it. [`Schema`] and [`Waker`] are both. The
+//! functions of [`recovery`], [`list`] and [`unlink`] may be called by every thread.
 //!
 //! # What the crate does not hide
 //!
 //! * If another process truncates a block's file, the next access through a slot raises SIGBUS.
 //!   [`Consumer::receive`] and [`Producer::send`] return [`Error::Corrupt`] instead.
-//! * After `fork` the child gets [`Error::Forked`] until it calls `exec`, as [`std::process::Command`]
-//!   does.
+//! * After `fork` the child gets [`Error::Forked`] until it calls `exec`, as
+//!   [`std::process::Command`] does.
 //! * No signal ends a wait: wait with a finite timeout, or with a [`Waker`].
 //!
 //! The C header `datablock.h` is the full manual. [`sys`] has the C interface itself.
@@ -83,3 +84,8 @@ pub use schema::{Schema, SchemaMode};
 pub use shared::{Counter, LockGuard, Participant, Zone};
 pub use timeout::Timeout;
 pub use wait::{wait_any, wait_any_or_wake, Waker};
+
+/// The examples of the README are tests too.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

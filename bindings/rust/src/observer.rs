@@ -8,8 +8,8 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::path::Path;
 
-/// Copies messages out of a block without being a participant: no cursor, no backpressure, no byte is
-/// changed. An observer needs permission to read the data file only.
+/// Copies messages out of a block without being a participant: no cursor, no backpressure, no byte
+/// is changed. An observer needs permission to read the data file only.
 ///
 /// One thread at a time may use an observer: it is [`Send`] and not [`Sync`].
 ///

@@ -129,7 +129,8 @@ fn schema_pointer(schema: &Option<Schema>) -> *const sys::datablock_schema {
 /// The setters of both sides.
 macro_rules! common_setters {
     () => {
-        /// The directory of a block with a plain name. The default is `$DATABLOCK_DIR`, then `/dev/shm`.
+        /// The directory of a block with a plain name. The default is `$DATABLOCK_DIR`, then
+        /// `/dev/shm`.
         #[must_use]
         pub fn directory(mut self, directory: impl Into<PathBuf>) -> Self {
             self.common.directory = Some(directory.into());
@@ -150,8 +151,9 @@ macro_rules! common_setters {
             self
         }
 
-        /// The type of a message in the text form, such as `"schema Sample 1.0.0 { time: u64; }"`. The
-        /// open fails with [`Error::Invalid`](crate::Error::Invalid) where the text has a fault.
+        /// The type of a message in the text form, such as `"schema Sample 1.0.0 { time: u64; }"`.
+        /// The open fails with [`Error::Invalid`](crate::Error::Invalid) where the text has a
+        /// fault.
         #[must_use]
         pub fn schema_text(mut self, text: impl Into<String>) -> Self {
             self.common.schema = Some(Described::Text(text.into()));
@@ -288,8 +290,8 @@ impl ProducerOptions {
         self
     }
 
-    /// Whether consumers may apply backpressure (LOSSLESS). `None`: as the block does that is there; a
-    /// new ring allows it. By default a ring asks for a block that allows it.
+    /// Whether consumers may apply backpressure (LOSSLESS). `None`: as the block does that is
+    /// there; a new ring allows it. By default a ring asks for a block that allows it.
     #[must_use]
     pub fn allow_lossless(mut self, allowed: impl Into<Option<bool>>) -> Self {
         self.lossless = Some(allowed.into());
@@ -302,7 +304,8 @@ impl ProducerOptions {
         self.flag(sys::DATABLOCK_FLAG_REPLACE, on)
     }
 
-    /// With [`replace`](Self::replace): also while a producer has the block open. That producer is fenced.
+    /// With [`replace`](Self::replace): also while a producer has the block open. That producer is
+    /// fenced.
     #[must_use]
     pub fn force(self, on: bool) -> Self {
         self.flag(sys::DATABLOCK_FLAG_FORCE, on)
@@ -331,8 +334,8 @@ impl ProducerOptions {
 
     common_setters!();
 
-    /// Creates the block of this name or absolute path, or takes over the block that is there. After a
-    /// takeover ids continue, and attached consumers notice nothing.
+    /// Creates the block of this name or absolute path, or takes over the block that is there.
+    /// After a takeover ids continue, and attached consumers notice nothing.
     pub fn open(&self, name: impl AsRef<Path>) -> Result<Producer> {
         let name = text::path(name.as_ref())?;
         let held = self.common.hold()?;

@@ -40,14 +40,14 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug)]
 pub struct Producer {
     pub(crate) handle: sys::datablock_producer,
-    /// The open claim. It stays here, so that a `WriteSlot` is one pointer: a copy of these words right
-    /// after the library has stored them takes longer than the message.
+    /// The open claim. It stays here, so that a `WriteSlot` is one pointer: a copy of these words
+    /// right after the library has stored them takes longer than the message.
     slot: sys::datablock_write_slot,
     not_sync: PhantomData<Cell<()>>,
 }
 
-// SAFETY: a handle may move to another thread. The pointer is used through a `WriteSlot` only, which
-// borrows the producer.
+// SAFETY: a handle may move to another thread. The pointer is used through a `WriteSlot` only,
+// which borrows the producer.
 unsafe impl Send for Producer {}
 
 impl Producer {
@@ -129,8 +129,8 @@ impl Producer {
         }
     }
 
-    /// Claims a slot without waiting. `None`: a LOSSLESS consumer has yet to read the message that would
-    /// be overwritten, or `min_consumers` are not there.
+    /// Claims a slot without waiting. `None`: a LOSSLESS consumer has yet to read the message that
+    /// would be overwritten, or `min_consumers` are not there.
     #[inline]
     pub fn try_claim(&mut self) -> Result<Option<WriteSlot<'_>>> {
         match self.begin(Timeout::NONE) {
@@ -249,8 +249,8 @@ impl WriteSlot<'_> {
     /// The whole memory of the slot.
     #[inline]
     pub fn data(&self) -> &[u8] {
-        // SAFETY: the memory is mapped, and no consumer reads it, until commit, abort or close. All of
-        // these need the slot or the producer, which this borrow excludes.
+        // SAFETY: the memory is mapped, and no consumer reads it, until commit, abort or close. All
+        // of these need the slot or the producer, which this borrow excludes.
         unsafe { std::slice::from_raw_parts(self.producer.slot.data.cast(), self.producer.slot.capacity) }
     }
 
@@ -261,8 +261,8 @@ impl WriteSlot<'_> {
         unsafe { std::slice::from_raw_parts_mut(self.producer.slot.data.cast(), self.producer.slot.capacity) }
     }
 
-    /// The beginning of the slot as a value. [`Error::Invalid`]: the slot is too small for the type, or
-    /// not aligned for it.
+    /// The beginning of the slot as a value. [`Error::Invalid`]: the slot is too small for the
+    /// type, or not aligned for it.
     pub fn value_mut<T: Plain>(&mut self) -> Result<&mut T> {
         plain::value_mut(self.data_mut())
     }
@@ -272,14 +272,14 @@ impl WriteSlot<'_> {
         plain::values_mut(self.data_mut())
     }
 
-    /// On a block with [`Checksum::Manual`](crate::Checksum::Manual): stores the checksum of the first
-    /// `length` bytes. A commit of that length publishes the checksum.
+    /// On a block with [`Checksum::Manual`](crate::Checksum::Manual): stores the checksum of the
+    /// first `length` bytes. A commit of that length publishes the checksum.
     pub fn checksum(&mut self, length: usize) -> Result<()> {
         check(unsafe { sys::datablock_write_checksum(self.producer.handle, &self.producer.slot, length) })
     }
 
-    /// Publishes the first `length` bytes, atomically, and returns the id. After an error nothing was
-    /// published, and the claim has ended.
+    /// Publishes the first `length` bytes, atomically, and returns the id. After an error nothing
+    /// was published, and the claim has ended.
     #[inline]
     pub fn commit(self, length: usize) -> Result<u64> {
         let status =

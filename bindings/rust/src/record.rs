@@ -26,8 +26,8 @@ pub trait Record: Plain {
     /// The text form of the schema.
     fn schema_text() -> String;
 
-    /// The schema of this struct, for [`ProducerOptions::schema`](crate::ProducerOptions::schema) and
-    /// [`ConsumerOptions::schema`](crate::ConsumerOptions::schema).
+    /// The schema of this struct, for [`ProducerOptions::schema`](crate::ProducerOptions::schema)
+    /// and [`ConsumerOptions::schema`](crate::ConsumerOptions::schema).
     fn schema() -> Result<Schema> {
         Schema::parse(&Self::schema_text())
     }
@@ -64,7 +64,8 @@ pub fn field<T: Field>(text: &mut String, name: &str) {
 /// use datablock::Record;
 /// # fn main() -> datablock::Result<()> {
 /// let schema = Sample::schema()?;
-/// assert_eq!(schema.canonical(), "Sample{time:u64@0,value:i16[4][2]@8,at:{x:f32@0,y:f32@4}8/4[2]@24}40/8");
+/// let line = "Sample{time:u64@0,value:i16[4][2]@8,at:{x:f32@0,y:f32@4}8/4[2]@24}40/8";
+/// assert_eq!(schema.canonical(), line);
 /// assert_eq!(schema.version(), (1, 2, 0));
 /// # Ok(())
 /// # }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 /// How the schema that a consumer expects is compared with the block's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SchemaMode {
-    /// The same name and major version, and the block has every field of the consumer, with the same
-    /// type, count and offset.
+    /// The same name and major version, and the block has every field of the consumer, with the
+    /// same type, count and offset.
     #[default]
     Compatible = sys::DATABLOCK_SCHEMA_COMPATIBLE as isize,
     /// Compatible, and the hashes are equal.
@@ -22,7 +22,10 @@ pub enum SchemaMode {
 ///
 /// ```
 /// # fn main() -> datablock::Result<()> {
-/// let schema = datablock::Schema::parse("schema Sample 1.0.0 { time: u64; value: f64[3]; name: char[16]; }")?;
+/// use datablock::Schema;
+///
+/// let text = "schema Sample 1.0.0 { time: u64; value: f64[3]; name: char[16]; }";
+/// let schema = Schema::parse(text)?;
 /// assert_eq!(schema.canonical(), "Sample{time:u64@0,value:f64[3]@8,name:char[16]@32}48/8");
 /// assert_eq!(schema.hash()[..4], [0x05, 0x25, 0x16, 0xac]);
 /// # Ok(())
@@ -44,14 +47,15 @@ impl Drop for Owned {
 }
 
 impl Schema {
-    /// Reads the text form. [`Error::Invalid`](crate::Error::Invalid) names line and column of a fault.
+    /// Reads the text form. [`Error::Invalid`](crate::Error::Invalid) names line and column of a
+    /// fault.
     pub fn parse(text: &str) -> Result<Schema> {
         let text = text::text(text.as_bytes())?;
         Schema::made(|out| unsafe { sys::datablock_schema_parse(text.as_ptr(), out) })
     }
 
-    /// The schema of a block, also without a producer. [`Error::Schema`](crate::Error::Schema): the block
-    /// has none.
+    /// The schema of a block, also without a producer. [`Error::Schema`](crate::Error::Schema): the
+    /// block has none.
     pub fn of_block(name: impl AsRef<Path>) -> Result<Schema> {
         let name = text::path(name.as_ref())?;
         Schema::made(|out| unsafe { sys::datablock_schema_of_block(name.as_ptr(), out) })
@@ -63,8 +67,8 @@ impl Schema {
         Schema::made(|out| unsafe { sys::datablock_zone_schema_of_block(name.as_ptr(), out) })
     }
 
-    /// The newest schema that a reference (`"SensorReading@2.1"`) names in a registry. `None` is the
-    /// registry of `$DATABLOCK_SCHEMAS`, else `datablock/schemas` in `$XDG_DATA_HOME`, else in
+    /// The newest schema that a reference (`"SensorReading@2.1"`) names in a registry. `None` is
+    /// the registry of `$DATABLOCK_SCHEMAS`, else `datablock/schemas` in `$XDG_DATA_HOME`, else in
     /// `~/.local/share`.
     pub fn lookup(reference: &str, registry: Option<&Path>) -> Result<Schema> {
         let reference = text::text(reference.as_bytes())?;
@@ -89,7 +93,8 @@ impl Schema {
 
     /// One line that describes all fields. The hash is the hash of this line.
     pub fn canonical(&self) -> &str {
-        // SAFETY: the library made the text, zero-terminated ASCII, and keeps it until the last drop.
+        // SAFETY: the library made the text, zero-terminated ASCII, and keeps it until the last
+        // drop.
         unsafe { CStr::from_ptr(self.0 .0.canonical) }.to_str().unwrap_or_default()
     }
 

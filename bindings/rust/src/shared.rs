@@ -32,7 +32,8 @@ impl sealed::Sealed for Consumer {
 /// # fn main() -> datablock::Result<()> {
 /// # use datablock::{Policy, ProducerOptions};
 /// # let name = format!("doc-shared-{}", std::process::id());
-/// # let producer = ProducerOptions::new(Policy::Ring).slot_size(64).unlink_on_close(true).open(&name)?;
+/// # let options = ProducerOptions::new(Policy::Ring).slot_size(64).unlink_on_close(true);
+/// # let producer = options.open(&name)?;
 /// use datablock::{Participant, Timeout};
 ///
 /// let lock = producer.lock(1, Timeout::FOREVER)?;
@@ -46,8 +47,8 @@ impl sealed::Sealed for Consumer {
 /// # }
 /// ```
 pub trait Participant: sealed::Sealed {
-    /// Acquires one of the eight locks, 0 to 7. Lock 0 protects the zone. The lock is recursive. The lock
-    /// of a dead owner is taken back.
+    /// Acquires one of the eight locks, 0 to 7. Lock 0 protects the zone. The lock is recursive.
+    /// The lock of a dead owner is taken back.
     fn lock(&self, lock: u32, timeout: impl Into<Timeout>) -> Result<LockGuard<'_>>
     where
         Self: Sized,
@@ -57,8 +58,8 @@ pub trait Participant: sealed::Sealed {
         Ok(LockGuard { participant, lock, abandoned, borrowed: PhantomData })
     }
 
-    /// Enters the zone, under lock 0. [`Error::Checksum`](crate::Error::Checksum): the contents are not
-    /// what the last participant left there; see [`zone_anyway`](Participant::zone_anyway).
+    /// Enters the zone, under lock 0. [`Error::Checksum`](crate::Error::Checksum): the contents are
+    /// not what the last participant left there; see [`zone_anyway`](Participant::zone_anyway).
     fn zone(&self, timeout: impl Into<Timeout>) -> Result<Zone<'_>>
     where
         Self: Sized,
@@ -93,8 +94,8 @@ pub struct LockGuard<'a> {
 }
 
 impl LockGuard<'_> {
-    /// Whether the last owner ended, or was evicted, without releasing the lock. What the lock protects
-    /// may then be half changed.
+    /// Whether the last owner ended, or was evicted, without releasing the lock. What the lock
+    /// protects may then be half changed.
     pub fn abandoned(&self) -> bool {
         self.abandoned
     }
@@ -124,7 +125,7 @@ fn enter<'a>(participant: sys::datablock_participant, flags: u32, timeout: Timeo
     Ok(Zone { participant, zone, borrowed: PhantomData })
 }
 
-/// The zone: memory that one participant at a time changes in place. Dropping the zone leaves it. A
+/// The zone: memory for one participant at a time to change in place. Dropping the zone leaves it. A
 /// drop by a panic leaves it as spoilt, because the change may be half done.
 #[derive(Debug)]
 pub struct Zone<'a> {

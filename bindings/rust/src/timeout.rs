@@ -23,8 +23,8 @@ impl Timeout {
     pub const NONE: Timeout = Timeout(0);
     /// The call waits until there is a result. No signal ends such a wait.
     pub const FOREVER: Timeout = Timeout(-1);
-    /// From this number of milliseconds on, some thirty years, the wait has no limit. Greater numbers
-    /// could be mistaken for a `DATABLOCK_WAIT_PART`.
+    /// From this number of milliseconds on, some thirty years, the wait has no limit. Greater
+    /// numbers could be mistaken for a `DATABLOCK_WAIT_PART`.
     const LONGEST: u128 = 1_000_000_000_000;
 }
 

@@ -6,11 +6,11 @@ use crate::{sys, Consumer};
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Waits until at least one of the consumers can be read without waiting, and returns the indices of
-/// those that can. Reports readiness only, and reads nothing.
+/// Waits until at least one of the consumers can be read without waiting, and returns the indices
+/// of those that can. Reports readiness only, and reads nothing.
 ///
-/// A consumer whose stream has ended stays ready: leave it out of the next wait. No consumer may hold
-/// the attention for ever: serve each ready consumer once before the next wait.
+/// A consumer whose stream has ended stays ready: leave it out of the next wait. No consumer may
+/// hold the attention for ever: serve each ready consumer once before the next wait.
 pub fn wait_any(consumers: &[&Consumer], timeout: impl Into<Timeout>) -> Result<Vec<usize>> {
     let handles: Vec<_> = consumers.iter().map(|consumer| consumer.handle).collect();
     let mut ready = vec![false; handles.len()];
@@ -21,7 +21,8 @@ pub fn wait_any(consumers: &[&Consumer], timeout: impl Into<Timeout>) -> Result<
     Ok(indices(&ready))
 }
 
-/// As [`wait_any`], until [`Waker::wake`] is called: then the result is empty. `consumers` may be empty.
+/// As [`wait_any`], until [`Waker::wake`] is called: then the result is empty. `consumers` may be
+/// empty.
 pub fn wait_any_or_wake(
     consumers: &[&Consumer],
     timeout: impl Into<Timeout>,

@@ -1,6 +1,6 @@
-//! `datablock::sys` is what `datablock.h` says. A C compiler compares both: each struct has the same
-//! fields with the same types, in the same order, at the same offsets; each function has the same
-//! signature; each constant has the same value; and neither side has more than the other.
+//! `datablock::sys` is what `datablock.h` says. A C compiler compares both: each struct has the
+//! same fields with the same types, in the same order, at the same offsets; each function has the
+//! same signature; each constant has the same value; and neither side has more than the other.
 
 use datablock::sys;
 use std::collections::{BTreeMap, BTreeSet};

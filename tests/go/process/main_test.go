@@ -188,8 +188,8 @@ func findRust(root string) error {
 		workers["rust"] = program{argv: []string{file}}
 		return nil
 	}
-	if _, err := exec.LookPath("cargo"); err != nil {
-		leaveOut("rust", "there is no cargo")
+	if _, err := exec.LookPath("cargo"); err != nil || os.Getenv("DATABLOCK_BUILD") != "" {
+		leaveOut("rust", "there is no cargo, or it is too old for bindings/rust/Cargo.toml")
 		return nil
 	}
 	target := filepath.Join(filepath.Dir(library), "rust")
@@ -197,6 +197,10 @@ func findRust(root string) error {
 	c.Dir = filepath.Join(root, "bindings", "rust")
 	c.Env = append(os.Environ(), "DATABLOCK_LIB_DIR="+filepath.Dir(library), "CARGO_TARGET_DIR="+target)
 	if out, err := c.CombinedOutput(); err != nil {
+		if strings.Contains(string(out), "requires rustc") {
+			leaveOut("rust", string(out))
+			return nil
+		}
 		return fmt.Errorf("%v: %w\n%s", c.Args, err, out)
 	}
 	workers["rust"] = program{argv: []string{filepath.Join(target, "release", "worker")}}

@@ -1,8 +1,8 @@
 //! Diagnosis, recovery and metrics of a block, by its name or absolute path.
 //!
-//! Every thread may call these functions, and no participant is needed. A plain name is looked up in
-//! `$DATABLOCK_DIR`, else in the default directory. Errors are [`Error::Diagnosis`] with a negative
-//! number, and [`Error::Recovery`] with a [`RecoveryFailure`].
+//! Every thread may call these functions, and no participant is needed. A plain name is looked up
+//! in `$DATABLOCK_DIR`, else in the default directory. Errors are [`Error::Diagnosis`] with a
+//! negative number, and [`Error::Recovery`] with a [`RecoveryFailure`].
 
 use crate::error::{count, detail, Error, RecoveryFailure, Result};
 use crate::{sys, text};
@@ -66,8 +66,8 @@ pub fn release_zombie_writer(name: impl AsRef<Path>, slot: u32) -> Result<Recove
     recovered(unsafe { sys::datablock_release_zombie_writer(name.as_ptr(), slot) })
 }
 
-/// Removes the row of every dead consumer; of a durable consumer only if it has been dead for longer
-/// than `older`. Returns the number of removed rows.
+/// Removes the row of every dead consumer; of a durable consumer only if it has been dead for
+/// longer than `older`. Returns the number of removed rows.
 pub fn cleanup_dead_consumers(name: impl AsRef<Path>, older: Duration) -> Result<usize> {
     let name = named(name)?;
     let nanoseconds = u64::try_from(older.as_nanos()).unwrap_or(u64::MAX);

@@ -61,8 +61,8 @@ impl ConsumingWorker {
         (salt, right && (self.capacity == 0 || slot.len() == payload::length(slot.id(), self.capacity)))
     }
 
-    /// Reads n messages, or all messages of the stream if n is 0. A message is bad if a byte is wrong,
-    /// or if the id does not follow from the number of missed messages.
+    /// Reads n messages, or all messages of the stream if n is 0. A message is bad if a byte is
+    /// wrong, or if the id does not follow from the number of missed messages.
     fn read(&self, n: u64) {
         let (mut read, mut missed, mut bad, mut sum) = (payload::Range::default(), 0, 0, 0u64);
         let mut end = "OK";
@@ -110,7 +110,8 @@ impl ConsumingWorker {
             }
             "smash" => {
                 let at = slot.data().as_ptr().cast_mut();
-                // SAFETY: none. Only such code can write to a message, and the kernel ends the process.
+                // SAFETY: none. Only such code can write to a message, and the kernel ends the
+                // process.
                 unsafe { at.write_volatile(at.read_volatile() ^ 0xff) };
                 say(&format!("smashed {id}"));
             }

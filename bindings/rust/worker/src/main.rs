@@ -1,6 +1,6 @@
 //! A producer or a consumer that a test starts, controls and kills. `tests/README.md` describes the
-//! command line and the line protocol, which the workers of all languages share. This worker uses the
-//! crate.
+//! command line and the line protocol, which the workers of all languages share. This worker uses
+//! the crate.
 
 use datablock::{Error, LockGuard, Participant, Timeout};
 use std::collections::HashMap;
@@ -127,8 +127,9 @@ fn closed() -> Error {
     Error::Handle("the worker has closed the block".into())
 }
 
-/// Repeats a call that does not wait until it has a result. After each 200 failed polls in a row the
-/// worker sleeps for 50 microseconds: a program that computes would get a whole time slice from a yield.
+/// Repeats a call that does not wait until it has a result. After each 200 failed polls in a row
+/// the worker sleeps for 50 microseconds: a program that computes would get a whole time slice from
+/// a yield.
 fn poll<T>(mut call: impl FnMut() -> datablock::Result<Option<T>>) -> datablock::Result<T> {
     for failed in 1u64.. {
         if let Some(result) = call()? {

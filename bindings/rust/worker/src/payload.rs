@@ -1,5 +1,5 @@
-//! The payload of a message in the cross-process tests: a pseudo-random function of its id, the same
-//! in every language. `tests/README.md` describes it.
+//! The payload of a message in the cross-process tests: a pseudo-random function of its id, the
+//! same in every language. `tests/README.md` describes it.
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 

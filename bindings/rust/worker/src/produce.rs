@@ -39,8 +39,8 @@ impl ProducingWorker {
     }
 
     fn producer(&self) -> Result<&'static mut Producer> {
-        // SAFETY: the producer lives until `close`, which forgets everything that borrows it. The claim
-        // is ended before the producer is used for another one.
+        // SAFETY: the producer lives until `close`, which forgets everything that borrows it. The
+        // claim is ended before the producer is used for another one.
         unsafe { self.producer.as_mut() }.ok_or_else(closed)
     }
 
