@@ -125,7 +125,7 @@ fn enter<'a>(participant: sys::datablock_participant, flags: u32, timeout: Timeo
     Ok(Zone { participant, zone, borrowed: PhantomData })
 }
 
-/// The zone: memory for one participant at a time to change in place. Dropping the zone leaves it. A
+/// The zone: memory for one participant at a time to change. Dropping the zone leaves it. A
 /// drop by a panic leaves it as spoilt, because the change may be half done.
 #[derive(Debug)]
 pub struct Zone<'a> {
