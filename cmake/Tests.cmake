@@ -87,6 +87,7 @@ set(test_tier conformance)
 include(tests/c/programs.cmake)
 include(tests/cpp/programs.cmake)
 include(cmake/TestsPython.cmake)
+include(cmake/TestsRust.cmake)
 set(test_tier process)
 include(cmake/TestsHosts.cmake)
 

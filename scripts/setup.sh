@@ -160,6 +160,7 @@ host_toolchains() {
     skipped=0
     packages=()
     want rustc rustc
+    want cargo cargo
     want javac default-jdk-headless
     want mvn maven
     want node nodejs
@@ -169,6 +170,7 @@ host_toolchains() {
             say "could not install ${packages[*]}: ${reason:-apt-get failed}"
     fi
     has rustc || skip rustc hosts.rust
+    has cargo || skip cargo "rust.*, and with them the Rust workers,"
     say "JNA $JNA_VERSION and koffi $KOFFI_VERSION in .tools"
     mkdir -p .tools/java .tools/node
     { has javac && has mvn && mvn -q -B dependency:copy "-Dartifact=net.java.dev.jna:jna:$JNA_VERSION" \

@@ -19,7 +19,7 @@ var (
 var otherNames = []string{"docs/getting-started.md: thermometer.c", "tests/README.md: c.capi.go"}
 
 // notOurs lists folders that the build makes, and folders with other programs.
-var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "__pycache__"}
+var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "target", "__pycache__"}
 
 // files returns the files of the tree that have one of these endings.
 func files(t *testing.T, endings ...string) (found []string) {

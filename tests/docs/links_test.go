@@ -19,7 +19,7 @@ var (
 
 func TestEveryLinkLeadsSomewhere(t *testing.T) {
 	pages := []string{"README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "tests/README.md",
-		"examples/README.md", "python/README.md"}
+		"examples/README.md", "python/README.md", "bindings/rust/README.md"}
 	documents, err := filepath.Glob(filepath.Join(root(t), "docs/*.md"))
 	if err != nil {
 		t.Fatal(err)

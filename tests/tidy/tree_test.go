@@ -19,7 +19,8 @@ var languages = map[string]string{
 
 // notOurs lists folders that the build makes, and folders with other programs. The source archive
 // has vendor.
-var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "__pycache__", "testdata", "vendor"}
+var notOurs = []string{".git", ".venv", ".tools", "build", "node_modules", "target", "__pycache__", "testdata",
+	"vendor"}
 
 // tree reads every text file of the repository, in the order of its paths.
 func tree(t *testing.T) []*text {

@@ -20,7 +20,7 @@ import (
 // forForkers runs a scenario for each language whose programs can fork, with another language as
 // the partner. A Go program cannot fork without exec.
 func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, forker, other string)) {
-	pairs := cast(languages, turnOf(t))
+	pairs := cast(taking(languages, turnOf(t)), turnOf(t))
 	if everyPair {
 		pairs = allPairs()
 	}
@@ -31,7 +31,7 @@ func forForkers(t *testing.T, forkers []string, scenario func(t *testing.T, fork
 // TestForkedChildKeepsNoRow: the child inherits all descriptors of its parent except the locks,
 // which the library's fork handler closes in the child.
 func TestForkedChildKeepsNoRow(t *testing.T) {
-	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, other string) {
+	forForkers(t, []string{"c", "cpp", "python", "rust"}, func(t *testing.T, forker, other string) {
 		b := newFixture(t)
 		p := b.producer(other)
 		c := b.consumer(forker, "lossless")
@@ -47,7 +47,7 @@ func TestForkedChildKeepsNoRow(t *testing.T) {
 }
 
 func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
-	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, other string) {
+	forForkers(t, []string{"c", "cpp", "python", "rust"}, func(t *testing.T, forker, other string) {
 		b := newFixture(t)
 		p := b.producer(forker)
 		p.write(3)
@@ -67,7 +67,7 @@ func TestForkedChildOfAProducerKeepsNoBlock(t *testing.T) {
 // TestRawClonedChildKeepsTheRow: the library does not know of the child. The child could still
 // read, so the row stays taken until the child ends, and the diagnosis shows it.
 func TestRawClonedChildKeepsTheRow(t *testing.T) {
-	forForkers(t, []string{"c", "cpp"}, func(t *testing.T, forker, other string) {
+	forForkers(t, []string{"c", "cpp", "rust"}, func(t *testing.T, forker, other string) {
 		b := newFixture(t)
 		p := b.producer(other, "--timeout=200")
 		c := b.consumer(forker, "lossless")
@@ -83,7 +83,7 @@ func TestRawClonedChildKeepsTheRow(t *testing.T) {
 }
 
 func TestCallsInAForkedChildAreRefused(t *testing.T) {
-	forForkers(t, []string{"c", "cpp", "python"}, func(t *testing.T, forker, _ string) {
+	forForkers(t, []string{"c", "cpp", "python", "rust"}, func(t *testing.T, forker, _ string) {
 		b := newFixture(t)
 		p, c := b.producer(forker), b.consumer(forker, "lossless")
 		p.write(1)
@@ -133,7 +133,7 @@ func TestMultiprocessingChildTakesPart(t *testing.T) {
 func TestExecutedChildrenKeepNothing(t *testing.T) {
 	for _, how := range []struct{ language, command string }{
 		{"c", "spawn"}, {"c", "system"}, {"cpp", "spawn"}, {"cpp", "system"}, {"go", "spawn"}, {"python", "spawn"},
-		{"python", "system"},
+		{"python", "system"}, {"rust", "spawn"}, {"rust", "system"},
 	} {
 		t.Run(how.language+"_"+how.command, func(t *testing.T) {
 			if why := missing[how.language]; why != "" {

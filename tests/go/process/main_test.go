@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -115,7 +116,7 @@ func buildWorkers(dir string) error {
 		workers[c.language] = program{argv: []string{file}}
 	}
 	findPython(root)
-	return nil
+	return findRust(root)
 }
 
 // takeWorkers takes all workers from a folder. On Windows there is nothing that could compile them:
@@ -172,18 +173,44 @@ func findPython(root string) {
 		interpreter = "python3"
 	}
 	if out, err := exec.Command(interpreter, "-c", "import numpy").CombinedOutput(); err != nil {
-		missing["python"] = fmt.Sprintf("%s cannot import NumPy: %v %s", interpreter, err, out)
-		for i, language := range languages {
-			if language == "python" {
-				languages = append(languages[:i:i], languages[i+1:]...)
-			}
-		}
+		leaveOut("python", fmt.Sprintf("%s cannot import NumPy: %v %s", interpreter, err, out))
 		return
 	}
 	workers["python"] = program{
 		argv: []string{interpreter, filepath.Join(root, "tests", "python", "worker.py")},
 		env:  []string{"PYTHONPATH=" + filepath.Join(root, "python"), "DATABLOCK_LIBRARY=" + library},
 	}
+}
+
+// findRust takes the worker of the build, or compiles it if there is a toolchain.
+func findRust(root string) error {
+	if file := built("tests", "rust", "worker"); file != "" {
+		workers["rust"] = program{argv: []string{file}}
+		return nil
+	}
+	if _, err := exec.LookPath("cargo"); err != nil || os.Getenv("DATABLOCK_BUILD") != "" {
+		leaveOut("rust", "there is no cargo, or it is too old for bindings/rust/Cargo.toml")
+		return nil
+	}
+	target := filepath.Join(filepath.Dir(library), "rust")
+	c := exec.Command("cargo", "build", "--quiet", "--release", "--offline", "--locked", "--package=datablock-worker")
+	c.Dir = filepath.Join(root, "bindings", "rust")
+	c.Env = append(os.Environ(), "DATABLOCK_LIB_DIR="+filepath.Dir(library), "CARGO_TARGET_DIR="+target)
+	if out, err := c.CombinedOutput(); err != nil {
+		if strings.Contains(string(out), "requires rustc") {
+			leaveOut("rust", string(out))
+			return nil
+		}
+		return fmt.Errorf("%v: %w\n%s", c.Args, err, out)
+	}
+	workers["rust"] = program{argv: []string{filepath.Join(target, "release", "worker")}}
+	return nil
+}
+
+// leaveOut takes a language out of all scenarios, with the reason.
+func leaveOut(language, why string) {
+	missing[language] = why
+	languages = slices.DeleteFunc(slices.Clone(languages), func(l string) bool { return l == language })
 }
 
 func command(dir, name string, args ...string) error {

@@ -53,9 +53,9 @@ func TestStoppedAtEveryPoint(t *testing.T) {
 // victimOn returns a language whose worker has this side.
 func victimOn(point string, s side, turn int, python bool) string {
 	among := speakersOf(point, s)
-	if !python || missing["python"] != "" {
-		among = slices.DeleteFunc(slices.Clone(among), func(language string) bool { return language == "python" })
-	}
+	among = slices.DeleteFunc(slices.Clone(among), func(language string) bool {
+		return language == "python" && !python || missing[language] != ""
+	})
 	return among[turn%len(among)]
 }
 

@@ -27,11 +27,14 @@ const memory = "/dev/shm"
 var systemSources []source
 
 // languages has the languages of the workers.
-var languages = []string{"go", "c", "cpp", "python"}
+var languages = []string{"go", "c", "cpp", "python", "rust"}
 
 // speakers has the languages whose workers contain a side. The first one tries which routes reach a
 // point.
-var speakers = map[side][]string{inGo: {"go", "c", "cpp", "python"}, inC: {"c", "python"}, inline: {"cpp"}}
+var speakers = map[side][]string{
+	inGo: {"go", "c", "cpp", "python", "rust"}, inC: {"c", "python", "rust"},
+	inline: {"cpp"},
+}
 
 // killProcess ends a process at once.
 func killProcess(p *os.Process) error { return p.Kill() }
