@@ -438,8 +438,8 @@ DATABLOCK_API datablock_status datablock_config_init_sized(datablock_config *con
 DATABLOCK_API datablock_status datablock_config_init(datablock_config *config,
                                                      datablock_policy policy);
 #ifndef DATABLOCK_DECLARATIONS_ONLY
-#define datablock_config_init(config, policy)                                                      \
-    datablock_config_init_sized((config), sizeof(datablock_config), (policy))
+#define datablock_config_init(config, ...) /* the policy may have commas */                        \
+    datablock_config_init_sized((config), sizeof(datablock_config), __VA_ARGS__)
 #endif
 
 /* ---- Writing --------------------------------------------------------------------------------- */

@@ -29,6 +29,10 @@ pub struct BlockInfo {
     pub spare_slots: u32,
     /// The number of the [`Policy`](crate::Policy).
     pub policy: u32,
+    /// The number of the checksum policy; 0: none.
+    pub checksum: u16,
+    /// The number of the [`Algorithm`](crate::Algorithm) of the checksums; 0: no checksums.
+    pub algorithm: u16,
     /// Living consumers.
     pub consumers: u32,
     /// How many consumers can be attached at once.
@@ -84,6 +88,8 @@ fn info(of: &sys::datablock_block_info) -> BlockInfo {
         slot_count: of.slot_count,
         spare_slots: of.spare_slots,
         policy: of.policy,
+        checksum: of.checksum,
+        algorithm: of.algorithm,
         consumers: of.consumers,
         consumer_limit: of.consumer_limit,
         state: match of.state {

@@ -323,6 +323,13 @@ impl ProducerOptions {
         self.flag(sys::DATABLOCK_FLAG_TIMESTAMP, on)
     }
 
+    /// The producer uses the slot of a message again as soon as every LOSSLESS consumer has
+    /// released it. Others then find the message overwritten. The newest message stays.
+    #[must_use]
+    pub fn reclaim(self, on: bool) -> Self {
+        self.flag(sys::DATABLOCK_FLAG_RECLAIM, on)
+    }
+
     fn flag(mut self, flag: u32, on: bool) -> Self {
         if on {
             self.flags |= flag;
@@ -341,7 +348,8 @@ impl ProducerOptions {
         let held = self.common.hold()?;
         // SAFETY: numbers and pointers of a struct of C, for which zero is valid.
         let mut config: sys::datablock_config = unsafe { std::mem::zeroed() };
-        check(unsafe { sys::datablock_config_init(&mut config, self.policy as sys::datablock_policy) })?;
+        let (size, policy) = (std::mem::size_of_val(&config), self.policy as sys::datablock_policy);
+        check(unsafe { sys::datablock_config_init_sized(&mut config, size, policy) })?;
         self.fill(&mut config, &held);
         let mut handle = sys::datablock_producer { handle: 0 };
         // SAFETY: everything that the config points to lives in `held` and `self`.
@@ -508,7 +516,8 @@ impl ObserverOptions {
 fn initial_options() -> Result<sys::datablock_consumer_options> {
     // SAFETY: numbers and pointers of a struct of C, for which zero is valid.
     let mut options: sys::datablock_consumer_options = unsafe { std::mem::zeroed() };
-    check(unsafe { sys::datablock_consumer_options_init(&mut options) })?;
+    let size = std::mem::size_of_val(&options);
+    check(unsafe { sys::datablock_consumer_options_init_sized(&mut options, size) })?;
     Ok(options)
 }
 

@@ -8,6 +8,11 @@ extern "C" {
     pub fn datablock_error_detail() -> *const c_char;
     pub fn datablock_error_detail_copy(buffer: *mut c_char, capacity: usize) -> usize;
 
+    pub fn datablock_config_init_sized(
+        config: *mut datablock_config,
+        size: usize,
+        policy: datablock_policy,
+    ) -> datablock_status;
     pub fn datablock_config_init(config: *mut datablock_config, policy: datablock_policy)
         -> datablock_status;
     pub fn datablock_producer_open(
@@ -37,6 +42,10 @@ extern "C" {
         slot: *const datablock_write_slot,
     ) -> datablock_status;
 
+    pub fn datablock_consumer_options_init_sized(
+        options: *mut datablock_consumer_options,
+        size: usize,
+    ) -> datablock_status;
     pub fn datablock_consumer_options_init(options: *mut datablock_consumer_options) -> datablock_status;
     pub fn datablock_consumer_open(
         name: *const c_char,

@@ -63,6 +63,7 @@ pub const DATABLOCK_FLAG_FORCE: u32 = 1 << 2;
 pub const DATABLOCK_FLAG_UNLINK_ON_CLOSE: u32 = 1 << 3;
 pub const DATABLOCK_FLAG_TIMESTAMP: u32 = 1 << 4;
 pub const DATABLOCK_FLAG_FORBID_LOSSLESS: u32 = 1 << 5;
+pub const DATABLOCK_FLAG_RECLAIM: u32 = 1 << 6;
 
 pub const DATABLOCK_CHECKSUM_NONE: u32 = 0;
 pub const DATABLOCK_CHECKSUM_MANUAL: u32 = 1;
@@ -289,7 +290,9 @@ pub struct datablock_zone {
 #[repr(C)]
 #[derive(Clone, Copy, Debug)]
 pub struct datablock_block_info {
-    pub name: [c_char; 208],
+    pub name: [c_char; 204],
+    pub checksum: u16,
+    pub algorithm: u16,
     pub total_bytes: u64,
     pub slot_size: u64,
     pub next_id: u64,
