@@ -72,7 +72,7 @@ set(replace_if_different [[cmp -s "$1" "$2" || { cp "$1" "$2.new" && mv "$2.new"
 # datablock_library(TARGET directory tags [DEBUG]): DEBUG keeps what debuggers and abidw read.
 function(datablock_library target directory tags)
   if("${ARGV3}" STREQUAL "DEBUG")
-    string(REPLACE "-s -w " "" go_ldflags "${go_ldflags}")
+    string(REPLACE "-s -w " "" go_library_flags "${go_library_flags}")
   endif()
   set(file ${directory}/libdatablock.so.${PROJECT_VERSION})
   set(fresh ${PROJECT_BINARY_DIR}/go/${target}/libdatablock.so)
