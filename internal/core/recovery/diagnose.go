@@ -111,6 +111,7 @@ type RowInfo struct {
 	AgeUnknown           bool   // Silent is not known: the row's clock is another one
 	PIDNamespace         uint64 // inode of the pid namespace of PID, 0: not known
 	lossless             bool
+	cleaning             bool // another process is cleaning the row, or attaching there
 	// Loaded first: the other fields may be a later participant's, never an earlier one's.
 	incarnation uint32
 }
@@ -217,14 +218,16 @@ func (v *view) plainSlot(slot uint32) SlotDiagnosis {
 
 func (v *view) rowInfo(row uint32, now segment.Clock) RowInfo {
 	at, incarnation := v.Header.RowOffset(row), v.IncarnationOf(row)
+	owner := segment.Probe(v.ask, row)
 	silent, known := now.Since(*v.Ctl.Plain64(at + layout.RowHeartbeat), v.ClockOf(row))
 	r := RowInfo{
 		incarnation: incarnation, Row: row, Status: v.RowStatus(row), Name: v.RowName(row),
 		PID: *v.Ctl.Plain64(at + layout.RowPID), Role: v.Ctl[at+layout.RowRole],
 		Delivery: v.Ctl[at+layout.RowDelivery],
-		Durable:  v.Ctl[at+layout.RowDurable] == 1, Alive: segment.Probe(v.ask, row) != segment.OwnerDead,
-		Cursor: v.Cursor(row).Load(),
-		Read:   *v.Ctl.Plain64(at + layout.RowRead), Missed: *v.Ctl.Plain64(at + layout.RowMissed), Silent: silent,
+		Durable:  v.Ctl[at+layout.RowDurable] == 1, Alive: owner != segment.OwnerDead,
+		cleaning: owner == segment.OwnerCleaning,
+		Cursor:   v.Cursor(row).Load(),
+		Read:     *v.Ctl.Plain64(at + layout.RowRead), Missed: *v.Ctl.Plain64(at + layout.RowMissed), Silent: silent,
 		AgeUnknown:   !known,
 		PIDNamespace: *v.Ctl.Plain64(at + layout.RowPIDNS), lossless: v.MaskHas(v.Lossless, row),
 	}

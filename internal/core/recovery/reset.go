@@ -314,8 +314,15 @@ func (r *recoverySession) fence(slot uint32, pid uint64) (RecoveryResult, error)
 		r.BlockName(), id)
 }
 
-// fenceTries bounds the swaps of an entry that only an operator and the producer change.
-const fenceTries = 100
+const (
+	// fenceTries bounds the swaps of an entry that only an operator and the producer change.
+	fenceTries = 100
+
+	// cleaningTries bounds the looks at a row, a millisecond apart, while another process has the
+	// row for a moment: a producer that waits for a dead durable consumer looks at its row again
+	// and again.
+	cleaningTries = 200
+)
 
 // EvictConsumer takes the row of a consumer. It cleans the row of a dead consumer without force,
 // also of a durable one. It takes the row of a living consumer by force only. That consumer gets
@@ -331,19 +338,26 @@ func EvictConsumer(name, directory string, row uint32, force bool) (RecoveryResu
 	if err := hasRow(r.Segment, row); err != nil {
 		return RecoveryInvalidSlot, err
 	}
-	if r.RowStatus(row) == layout.RowFree && !r.MaskHas(r.Active, row) && !r.MaskHas(r.Lossless, row) {
-		return RecoveryNotStuck, status.Errorf(status.Invalid, "block %q: row %d is free", r.BlockName(), row)
-	}
 	v := view{r.Segment, r.ask}
-	before := v.rowInfo(row, segment.ReadClock())
-	if !before.Alive {
-		if r.CleanRow(r.ask, row, func(uint64) bool { return true }) {
+	var before RowInfo
+	for try := 0; ; try++ {
+		if r.RowStatus(row) == layout.RowFree && !r.MaskHas(r.Active, row) && !r.MaskHas(r.Lossless, row) {
+			return RecoveryNotStuck, status.Errorf(status.Invalid, "block %q: row %d is free", r.BlockName(), row)
+		}
+		before = v.rowInfo(row, segment.ReadClock())
+		if before.Alive && (!before.cleaning || force && try == cleaningTries) {
+			break
+		}
+		if !before.Alive && r.CleanRow(r.ask, row, func(uint64) bool { return true }) {
 			appendLog(r.Segment, actionEvict, uint64(row), [4]uint64{uint64(row), before.PID, before.Cursor,
 				uint64(len(before.Pins))})
 			return RecoverySuccess, nil
 		}
-		return RecoveryFailed, status.Errorf(status.Busy, "block %q: row %d is being cleaned or attached: look again",
-			r.BlockName(), row)
+		if try == cleaningTries {
+			return RecoveryFailed, status.Errorf(status.Busy,
+				"block %q: row %d is being cleaned or attached: look again", r.BlockName(), row)
+		}
+		platform.Nap(time.Millisecond)
 	}
 	if !force {
 		return RecoveryUnsafe,

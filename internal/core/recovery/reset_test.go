@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"datablock/internal/layout"
+	"datablock/internal/platform"
 )
 
 func (b fixture) reset(slot uint32, force bool) RecoveryResult {
@@ -200,6 +201,37 @@ func TestDeadDurableConsumersAreEvictedWhateverTheirAge(t *testing.T) {
 	result, err := EvictConsumer("x", b.dir, c.Row, false)
 	require.NoError(t, err)
 	assert.Equal(t, RecoverySuccess, result)
+	assert.Empty(t, b.diagnose().Rows[1:])
+}
+
+// TestARowThatIsBeingCleanedIsEvictedAfterwards: a producer that waits for a dead durable consumer
+// has its row for moments. The consumer is dead meanwhile, too.
+func TestARowThatIsBeingCleanedIsEvictedAfterwards(t *testing.T) {
+	b := newFixture(t)
+	b.producer(b.config(segment.Ring, 2))
+	c, err := b.openConsumer(segment.ConsumerOptions{Delivery: segment.Lossless, Durable: true, Name: "d"})
+	require.NoError(t, err)
+	die(c.Attachment)
+	cleaner, err := platform.OpenLocks(c.ControlPath(c.ID), true)
+	require.NoError(t, err)
+	defer cleaner.Close()
+	done := make(chan error, 1)
+	require.True(t, segment.WithDeadRow(cleaner, c.Row, func() {
+		result, err := EvictConsumer("x", b.dir, c.Row, false)
+		assert.Equal(t, RecoveryFailed, result)
+		assert.ErrorContains(t, err, "is being cleaned or attached: look again")
+		go func() {
+			_, err := EvictConsumer("x", b.dir, c.Row, false)
+			done <- err
+		}()
+		select {
+		case err := <-done:
+			assert.Fail(t, "it did not wait for the cleaner", "%v", err)
+			done <- err
+		case <-time.After(20 * time.Millisecond):
+		}
+	}))
+	assert.NoError(t, <-done)
 	assert.Empty(t, b.diagnose().Rows[1:])
 }
 
