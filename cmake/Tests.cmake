@@ -88,6 +88,7 @@ include(tests/c/programs.cmake)
 include(tests/cpp/programs.cmake)
 include(cmake/TestsPython.cmake)
 include(cmake/TestsRust.cmake)
+include(cmake/TestsNode.cmake)
 set(test_tier process)
 include(cmake/TestsHosts.cmake)
 

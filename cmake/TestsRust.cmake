@@ -30,9 +30,9 @@ function(rust_test name)
   endif()
   datablock_test(rust.${name} LABELS ${arg_LABELS} TIMEOUT ${arg_TIMEOUT} COST ${arg_COST}
     ENVIRONMENT ${rust_environment} ${arg_ENVIRONMENT}
-    COMMAND sh -c [[test -z "$1" || { echo "NOT SHOWN: $1"; exit 77; }
+    COMMAND sh -c [[test "$1" = lacks: || { echo "NOT SHOWN: ${1#lacks:}"; exit 77; }
       command -v "$2" >/dev/null || { echo "NOT SHOWN: there is no $2"; exit 77; }
-      shift 2 && cd bindings/rust && exec cargo "$@"]] sh "${rust_missing}" ${arg_NEED} ${arg_ARGUMENTS})
+      shift 2 && cd bindings/rust && exec cargo "$@"]] sh "lacks:${rust_missing}" ${arg_NEED} ${arg_ARGUMENTS})
   # cargo locks its folder.
   set_tests_properties(rust.${name} PROPERTIES SKIP_RETURN_CODE 77 RESOURCE_LOCK cargo)
 endfunction()

@@ -37,6 +37,8 @@ export interface ProducerOptions extends CommonOptions {
     force?: boolean;
     unlinkOnClose?: boolean;
     timestamps?: boolean;
+    /** Use the slot of a message again as soon as every LOSSLESS consumer has released it. */
+    reclaim?: boolean;
 }
 
 export interface ConsumerOptions extends CommonOptions {

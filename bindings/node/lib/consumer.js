@@ -1,6 +1,6 @@
 'use strict';
 
-const { call } = require('./native');
+const { call, initial } = require('./native');
 const { check, failed, made, status } = require('./errors');
 const { end, view } = require('./memory');
 const { choice, common, fillCommon, known, milliseconds } = require('./options');
@@ -22,7 +22,7 @@ class Consumer {
     constructor(name, options = {}) {
         known(options, OPTIONS, 'a consumer');
         const struct = {}, out = [null];
-        check(call.consumer_options_init(struct));
+        check(initial.options(struct));
         struct.delivery = choice(options.delivery, DELIVERIES, 'delivery');
         struct.start = choice(options.start, STARTS, 'start');
         struct.max_pins = options.maxPins ?? 0;
@@ -47,7 +47,8 @@ class Consumer {
         return this.#hold(slot);
     }
 
-    // Holds the next message, and waits for it, without a limit unless a timeout in milliseconds is given.
+    // Holds the next message, and waits for it, without a limit unless a timeout in milliseconds is
+    // given.
     async read(timeout) {
         return this.#eventually(() => this.tryRead(), timeout);
     }
@@ -132,7 +133,8 @@ class Consumer {
         return this.#handle;
     }
 
-    // While a wait is on, its thread enters the handle ten times a second. Another call then gets BUSY.
+    // While a wait is on, its thread enters the handle ten times a second. Another call then gets
+    // BUSY.
     #call(make) {
         const handle = this.#open();
         let code = make(handle);
@@ -183,8 +185,8 @@ class Consumer {
     }
 }
 
-// A message that is held: `data` is memory of the block, which is read-only, until `release`. A write to
-// `data` ends the process.
+// A message that is held: `data` is memory of the block, which is read-only, until `release`. A
+// write to `data` ends the process.
 class ReadSlot {
     #consumer;
     #does;
@@ -207,8 +209,8 @@ class ReadSlot {
         return this.#consumer.schema.decode(this.data);
     }
 
-    // Releases the message. After OVERRUN and FENCED discard what was computed from it. Does nothing the
-    // second time.
+    // Releases the message. After OVERRUN and FENCED discard what was computed from it. Does
+    // nothing the second time.
     release() {
         if (this.#does !== null) {
             const { release } = this.#does;

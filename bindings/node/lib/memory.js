@@ -5,8 +5,8 @@ const v8 = require('node:v8');
 const vm = require('node:vm');
 const { koffi } = require('./native');
 
-// A view must not outlive its hold: after a close its memory is unmapped, and an access would end the
-// process. Node.js detaches no memory of C, so V8 does.
+// A view must not outlive its hold: after a close its memory is unmapped, and an access would end
+// the process. Node.js detaches no memory of C, so V8 does.
 function compile() {
     v8.setFlagsFromString('--allow-natives-syntax');
     try {
@@ -34,7 +34,8 @@ function view(pointer, length) {
     return length === 0 ? Buffer.alloc(0) : Buffer.from(koffi.view(pointer, length));
 }
 
-// Makes a Buffer of `view` empty. Every other Buffer or array over the same memory is empty then too.
+// Makes a Buffer of `view` empty. Every other Buffer or array over the same memory is empty then
+// too.
 function end(buffer) {
     if (buffer.length !== 0) {
         detach(buffer.buffer);

@@ -53,8 +53,8 @@ const structs = {
     }),
     datablock_participant_info: koffi.struct('datablock_participant_info', {
         name: text(64),
-        ...number('pid start_time pid_namespace attached_ns died_ns cursor lag read missed bytes waits wait_ns timeouts '
-            + 'lost overruns checksum_failures silent_ms', 'uint64_t'),
+        ...number('pid start_time pid_namespace attached_ns died_ns cursor lag read missed bytes waits wait_ns '
+            + 'timeouts lost overruns checksum_failures silent_ms', 'uint64_t'),
         ...number('uid row delivery pins', 'uint32_t'), ...number('alive durable', 'bool'), reserved: pad(6),
     }),
     datablock_metrics: koffi.struct('datablock_metrics', {
@@ -69,7 +69,7 @@ const call = {};
 for (const prototype of [
     'uint32_t datablock_version()',
     'str datablock_error_detail()',
-    'int datablock_config_init(_Out_ datablock_config *config, int policy)',
+    'int datablock_config_init_sized(_Out_ datablock_config *config, size_t size, int policy)',
     'int datablock_producer_open(str name, datablock_config *config, _Out_ uint64_t *out)',
     'int datablock_producer_close(uint64_t producer)',
     'int datablock_producer_next_id(uint64_t producer, _Out_ uint64_t *id)',
@@ -77,7 +77,7 @@ for (const prototype of [
     'int datablock_write_commit(uint64_t producer, datablock_write_slot *slot, size_t length)',
     'int datablock_write_abort(uint64_t producer, datablock_write_slot *slot)',
     'int datablock_write(uint64_t producer, int64_t timeout, void *data, size_t length, _Out_ uint64_t *id)',
-    'int datablock_consumer_options_init(_Out_ datablock_consumer_options *options)',
+    'int datablock_consumer_options_init_sized(_Out_ datablock_consumer_options *options, size_t size)',
     'int datablock_consumer_open(str name, datablock_consumer_options *options, _Out_ uint64_t *out)',
     'int datablock_consumer_resumed(uint64_t consumer, _Out_ bool *resumed)',
     'int datablock_consumer_close(uint64_t consumer)',
@@ -117,4 +117,10 @@ for (const prototype of [
 
 const version = () => call.version();
 
-module.exports = { call, koffi, structs, version };
+// Initial settings, with the sizes of the structs above.
+const initial = {
+    config: (out, policy) => call.config_init_sized(out, koffi.sizeof(structs.datablock_config), policy),
+    options: (out) => call.consumer_options_init_sized(out, koffi.sizeof(structs.datablock_consumer_options)),
+};
+
+module.exports = { call, initial, koffi, structs, version };

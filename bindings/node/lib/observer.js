@@ -1,6 +1,6 @@
 'use strict';
 
-const { call } = require('./native');
+const { call, initial } = require('./native');
 const { check, made } = require('./errors');
 const { common, fillCommon, known } = require('./options');
 const { schemaOf } = require('./schema');
@@ -15,7 +15,7 @@ class Observer {
     constructor(name, options = {}) {
         known(options, [...common, 'exact'], 'an observer');
         const struct = {}, out = [null];
-        check(call.consumer_options_init(struct));
+        check(initial.options(struct));
         struct.schema_mode = options.exact ? 1 : 0;
         const schema = fillCommon(struct, options);
         check(call.observer_open(name, struct, out));

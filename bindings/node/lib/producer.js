@@ -1,7 +1,7 @@
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
-const { call } = require('./native');
+const { call, initial } = require('./native');
 const { check, failed, made, status } = require('./errors');
 const { end, view } = require('./memory');
 const { choice, common, fillCommon, known, milliseconds } = require('./options');
@@ -9,7 +9,7 @@ const { choice, common, fillCommon, known, milliseconds } = require('./options')
 const POLICIES = { single: 1, double: 2, ring: 3 };
 const CHECKSUMS = { none: 0, manual: 1, enforced: 2 };
 const ALGORITHMS = { default: 0, crc32c: 1, blake2b: 2 };
-const FLAGS = { replace: 2, force: 4, unlinkOnClose: 8, timestamps: 16 };
+const FLAGS = { replace: 2, force: 4, unlinkOnClose: 8, timestamps: 16, reclaim: 64 };
 const NUMBERS = { slotSize: 'slot_size', slotCount: 'slot_count', spareSlots: 'spare_slots', alignment: 'alignment',
     consumerLimit: 'consumer_limit', minConsumers: 'min_consumers', mode: 'mode', retention: 'retention_ms',
     zoneSize: 'zone_size' };
@@ -24,7 +24,7 @@ class Producer {
     constructor(name, options = {}) {
         known(options, OPTIONS, 'a producer');
         const config = {}, out = [null];
-        check(call.config_init(config, choice(options.policy ?? 'ring', POLICIES, 'policy')));
+        check(initial.config(config, choice(options.policy ?? 'ring', POLICIES, 'policy')));
         for (const [own, field] of Object.entries(NUMBERS)) {
             config[field] = options[own] ?? 0;
         }
@@ -52,8 +52,8 @@ class Producer {
         return Number(out[0]);
     }
 
-    // Publishes a copy, and returns the id. While there is no room the promise waits, without a limit
-    // unless a timeout in milliseconds is given.
+    // Publishes a copy, and returns the id. While there is no room the promise waits, without a
+    // limit unless a timeout in milliseconds is given.
     async send(bytes, timeout) {
         const data = typeof bytes === 'string' ? Buffer.from(bytes) : bytes;
         return this.#eventually(() => this.trySend(data), timeout);
@@ -135,7 +135,8 @@ class WriteSlot {
         this.data = view(slot.data, Number(slot.capacity));
     }
 
-    // Publishes the first `length` bytes. After an error nothing was published, and the claim has ended.
+    // Publishes the first `length` bytes. After an error nothing was published, and the claim has
+    // ended.
     commit(length = this.data.length) {
         const slot = this.#ended();
         const code = call.write_commit(this.#handle, slot, length);

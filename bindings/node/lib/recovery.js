@@ -14,7 +14,8 @@ function count(number) {
     return number;
 }
 
-// 'DONE' or 'NOT_STUCK'. Everything else is a RecoveryError, whose status has the name of the result.
+// 'DONE' or 'NOT_STUCK'. Everything else is a RecoveryError, whose status has the name of the
+// result.
 function recovered(result) {
     if (result === 0 || result === 3) {
         return RESULTS[result];

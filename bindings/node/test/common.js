@@ -23,7 +23,8 @@ class Helper {
     static all = [];
 
     constructor(role, block, options = {}) {
-        this.process = spawn(process.execPath, [path.join(__dirname, 'helper.js'), role, block, JSON.stringify(options)],
+        const helper = path.join(__dirname, 'helper.js');
+        this.process = spawn(process.execPath, [helper, role, block, JSON.stringify(options)],
             { stdio: ['pipe', 'pipe', 'inherit'] });
         this.lines = readline.createInterface(this.process.stdout)[Symbol.asyncIterator]();
         this.exit = once(this.process, 'exit');

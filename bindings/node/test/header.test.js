@@ -17,7 +17,8 @@ test('sizes and offsets are those of the header', () => {
         lines.push(`printf("${name} %zu\\n", sizeof(${name}));`);
         expected.push(`${name} ${koffi.sizeof(type)}`);
         for (const field of Object.keys(type.members)) {
-            lines.push(`printf("${name}.${field} %zu %zu\\n", offsetof(${name}, ${field}), sizeof(((${name} *)0)->${field}));`);
+            const where = `offsetof(${name}, ${field})`, bytes = `sizeof(((${name} *)0)->${field})`;
+            lines.push(`printf("${name}.${field} %zu %zu\\n", ${where}, ${bytes});`);
             const size = koffi.sizeof(type.members[field].type);
             expected.push(`${name}.${field} ${koffi.offsetof(type, field)} ${size}`);
         }

@@ -1,5 +1,5 @@
-// A producer or a consumer that a test controls: `helper.js produce|consume BLOCK OPTIONS`. It answers
-// one line for each line.
+// A producer or a consumer that a test controls: `helper.js produce|consume BLOCK OPTIONS`. It
+// answers one line for each line.
 'use strict';
 
 const fs = require('node:fs');

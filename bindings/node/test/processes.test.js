@@ -1,5 +1,5 @@
-// Processes that share a block survive the deaths of each other. The scenarios have the names of those
-// in tests/go/process.
+// Processes that share a block survive the deaths of each other. The scenarios have the names of
+// those in tests/go/process.
 'use strict';
 
 const assert = require('node:assert/strict');

@@ -83,17 +83,18 @@ var writing = route{"writing", func(k *kill) (*worker, bool) {
 	return v, v.drive("write 100", "write 100")
 }}
 
-// reclaiming: the consumers release each message soon, so that the victim reclaims it.
+// reclaiming: the witness reads when the ring is full, so that a claim that waits reclaims.
 var reclaiming = route{"reclaiming", func(k *kill) (*worker, bool) {
 	k.geometry, k.reclaims = k.withFlag("reclaim"), true
 	v := k.victimWriter(k.geometry...)
 	if v == nil {
 		return nil, true
 	}
-	k.watch()
+	k.attachWitness()
 	k.bystander("ordered")
-	k.bystander("latest")
-	return v, v.drive("write 100", "write 100")
+	v.send("write 100")
+	k.witness.send("read 0")
+	return v, v.diesInstead() || v.drive("write 200")
 }}
 
 // joinedMeanwhile: LOSSLESS consumers attach one after the other while the victim writes 2,000

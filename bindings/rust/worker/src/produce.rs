@@ -113,6 +113,7 @@ fn configured(options: &Options) -> ProducerOptions {
             "force" => producer.force(true),
             "unlink" => producer.unlink_on_close(true),
             "timestamp" => producer.timestamps(true),
+            "reclaim" => producer.reclaim(true),
             _ => usage(&format!("--flags={flag} is unknown")),
         };
     }
