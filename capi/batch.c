@@ -325,10 +325,77 @@ datablock_status datablock_read_copy(datablock_consumer consumer, int64_t timeou
     return last;
 }
 
+/*
+ * The hold of the first message of a batch that can cover further messages. NULL: Go continues,
+ * where each message may need a hold of its own.
+ */
+HOT datablock_inline_hold *covering_hold(datablock_inline_consumer *c,
+                                         const datablock_read_slot *first) {
+    const datablock_inline_block *b = &c->block;
+    datablock_inline_hold *h = c->holds;
+    while (h->used != 1 || h->token != first->token || h->id != first->id) {
+        if (++h == c->holds + DATABLOCK_LAYOUT_MAX_PINS) {
+            return NULL;
+        }
+    }
+    bool covers = DBSHIM_FAST && c->delivery == DATABLOCK_LAYOUT_LOSSLESS && !h->pinned &&
+                  c->join_epoch == 0 && !c->may_jump &&
+                  ((b->flags & DATABLOCK_INLINE_ENFORCED) == 0 || datablock_inline_compares(b));
+    return covers ? h : NULL;
+}
+
+/*
+ * Consumer.appendNext with a hold that covers the message: the next message, if it is present,
+ * whole and without a gap.
+ */
+HOT bool cover_next(datablock_inline_consumer *c, datablock_inline_hold *h,
+                    datablock_read_slot *out) {
+    const datablock_inline_block *b = &c->block;
+    const uint64_t id = c->next,
+                   wrong = DATABLOCK_LAYOUT_ENTRY_TAG_MASK << DATABLOCK_LAYOUT_ENTRY_TAG_SHIFT |
+                           DATABLOCK_LAYOUT_ENTRY_LOST;
+    uint64_t entry = __atomic_load_n(datablock_inline_wanted_entry(c), DATABLOCK_ORDER_ENTRY);
+    uint32_t slot = datablock_layout_entry_slot(entry);
+    if (((entry ^ datablock_layout_entry(id, 0)) & wrong) != 0 || slot >= b->slots ||
+        !datablock_inline_owns_row(c)) {
+        return false;
+    }
+    uint8_t *header = datablock_inline_header(b, slot);
+    uint64_t length = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_LENGTH);
+    if (datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID) != id || length > b->slot_size ||
+        ((b->flags & DATABLOCK_INLINE_ENFORCED) != 0 &&
+         !datablock_inline_intact(b, slot, id, length))) {
+        return false;
+    }
+    *out = (datablock_read_slot){
+        .data = header + DATABLOCK_LAYOUT_SLOT_HEADER,
+        .length = length,
+        .id = id,
+        .timestamp_ns = datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_TIMESTAMP),
+        .index = slot,
+        .token = h->token,
+    };
+    h->more++;
+    c->next = id + 1;
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_READ, 1);
+    datablock_inline_count(c->row, DATABLOCK_LAYOUT_ROW_BYTES, length);
+    datablock_inline_step(c);
+    return true;
+}
+
 /* The messages after the first message of a batch, as far as they are present. */
 static datablock_status take_more(uint64_t handle, datablock_read_slot *out, size_t capacity,
                                   size_t *count) {
     enum { CHUNK = 64 };
+    datablock_inline_consumer *c = taken_entry()->state;
+    datablock_inline_hold *h = covering_hold(c, out);
+    if (h != NULL) {
+        while (*count < capacity && cover_next(c, h, out + *count)) {
+            ++*count;
+            datablock_inline_keep_distance(c);
+        }
+        return DATABLOCK_OK;
+    }
     datablock_read_slot chunk[CHUNK];
     for (size_t want, got = CHUNK; got == CHUNK && *count < capacity && !too_late();
          *count += got) {

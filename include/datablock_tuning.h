@@ -35,8 +35,6 @@
 #define DATABLOCK_TUNING_BIG_SLOT 65536
 /* Messages that a claim reclaims at most. */
 #define DATABLOCK_TUNING_RECLAIM_MOST 8
-/* Messages that the write prefetch of a slot is ahead. */
-#define DATABLOCK_TUNING_PREFETCH_AHEAD 3
 /* Messages that the read prefetch is ahead, in blocks whose slots take at most this many bytes. */
 #define DATABLOCK_TUNING_READ_AHEAD 4
 #define DATABLOCK_TUNING_SMALL_BLOCK 32768

@@ -15,7 +15,8 @@ from processes import BUILD, COMMANDS, ROOT, Option, Side
 PEERS = BUILD / "peers"
 TOOLS = ROOT / ".tools" / "peers"
 KB, MB = 1 << 10, 1 << 20
-SLOTS = {64: 64, 4 * KB: 64, 64 * KB: 16, MB: 8}  # the recommended geometry for the size
+SLOTS = {64: 64, 4 * KB: 64, 64 * KB: 16, MB: 8}  # of every peer that has such a setting
+BATCH = 16  # messages that one call writes, and one call reads at most
 REST = 50e-6  # seconds: a side that waits this long for a message sleeps
 # These peers need nothing that bench/peers/setup.sh installs.
 OF_THIS_TREE = ("datablock", "ring", "unix", "py-datablock", "py-datablock-inplace")
@@ -118,18 +119,34 @@ def named(size: int) -> str:
 
 
 @dataclass(frozen=True)
-class Case:
-    """What is measured of each peer. `kind` is "time" or "rate".
+class Setting:
+    """A further way to use a peer. `slots` 0: the number of slots of the case."""
 
-    `more` lists further numbers of slots for DataBlock.
-    """
+    peer: str
+    slots: int = 0
+    reclaim: bool = False
+    batch: int = 1
+
+    @property
+    def title(self) -> str:
+        parts = [
+            f"{self.slots} slots" if self.slots else "",
+            "RECLAIM" if self.reclaim else "",
+            f"batches of {self.batch}" if self.batch > 1 else "",
+        ]
+        return ", ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is measured of each peer. `kind` is "time" or "rate"."""
 
     key: str
     kind: str
     size: int
     block: bool = False
     python: bool = False
-    more: tuple[int, ...] = ()
+    more: tuple[Setting, ...] = ()
 
     def takes(self, peer: Peer) -> bool:
         wanted = peer.sleeps if self.block else self.kind == "rate" or peer.polls or not peer.python
@@ -138,18 +155,17 @@ class Case:
 
 @dataclass(frozen=True)
 class Entry:
-    """One measurement: a peer in a case, with a number of slots."""
+    """One measurement: a peer in a case, with a setting."""
 
     case: Case
     peer: Peer
-    slots: int
+    setting: Setting
 
     @property
     def title(self) -> str:
         if self.peer.name == RING and self.case.block:
             return "futex ring"
-        usual = self.slots == SLOTS[self.case.size]
-        return self.peer.title if usual else f"{self.peer.title}, {self.slots} slots"
+        return ", ".join(part for part in (self.peer.title, self.setting.title) if part)
 
     def options(self) -> dict[str, Option]:
         # Aeron's default. It is so large that a driver which shares a core keeps up. A smaller one
@@ -158,7 +174,9 @@ class Entry:
         more = {"term_mb": term} if self.peer.name == AERON else {}
         return {
             "size": self.case.size,
-            "slots": self.slots,
+            "slots": self.setting.slots or SLOTS[self.case.size],
+            "reclaim": int(self.setting.reclaim),
+            "batch": self.setting.batch,
             "block": int(self.case.block),
             "rest": REST if self.case.block and not self.case.python else 0,
             "durable": 0,
@@ -176,14 +194,22 @@ class Entry:
         )
 
 
+# A message of 1 MB needs the cache: few slots, or slots that are used again at once.
+LARGE = (
+    Setting(DATABLOCK, slots=2),
+    Setting(DATABLOCK, slots=64),
+    Setting(DATABLOCK, slots=64, reclaim=True),
+    Setting(RING, slots=2),
+)
 ONE_WAY = [Case(f"{named(size)} one way", "time", size) for size in (64, 4 * KB)] + [
-    Case(f"{named(MB)} one way", "time", MB, more=(2, 64))
+    Case(f"{named(MB)} one way", "time", MB, more=LARGE)
 ]
+SMALL = (Setting(DATABLOCK, slots=1024), Setting(DATABLOCK, slots=256, batch=BATCH))
 STREAM = [
-    Case(f"{named(64)} stream", "rate", 64, more=(1024,)),
+    Case(f"{named(64)} stream", "rate", 64, more=SMALL),
     Case(f"{named(4 * KB)} stream", "rate", 4 * KB),
     Case(f"{named(64 * KB)} stream", "rate", 64 * KB),
-    Case(f"{named(MB)} stream", "rate", MB, more=(2, 64)),
+    Case(f"{named(MB)} stream", "rate", MB, more=LARGE),
 ]
 WAKE = Case("64 B wake-up", "time", 64, block=True)
 PYTHON = [
@@ -199,7 +225,6 @@ def entries(case: Case) -> list[Entry]:
     """The measurements of a case, in the order of the peers."""
     found = []
     for peer in (peer for peer in ALL if case.takes(peer)):
-        found.append(Entry(case, peer, SLOTS[case.size]))
-        if peer.name == DATABLOCK:
-            found += [Entry(case, peer, slots) for slots in case.more]
+        found.append(Entry(case, peer, Setting(peer.name)))
+        found += [Entry(case, peer, more) for more in case.more if more.peer == peer.name]
     return found

@@ -6,12 +6,15 @@ from collections.abc import Iterator
 
 from report import count, duration
 
-from peers.plan import Case
+from peers.plan import ALL, Case
 from peers.results import BASE, DISTANCES, Results
 from peers.survival import HEADINGS
 
 TIMES = ("p50", "p99", "p99.9")
 WIDTH = 26
+OWN = [peer.name for peer in ALL if "datablock" in peer.name]
+RINGS = ["ring", "py-ring"]
+PEERS = [peer.name for peer in ALL if peer.name not in (*OWN, *RINGS)]
 
 
 def table(found: Results) -> Iterator[str]:
@@ -27,13 +30,15 @@ def table(found: Results) -> Iterator[str]:
             mixed = len(found.of(case, title, "mixed"))
             note = f"  {mixed} mixed" if mixed else ""
             yield f"  {title:{WIDTH}} {cells[0]}  {cells[1]}{note}".rstrip()
+    yield from ("", *verdicts(found))
     if found.deaths:
         yield from ("", "Survival", *survival(found))
     yield ""
     yield "Times are one way, half a round trip. Streams are messages a second. Medians of the runs"
     yield "whose cores were near, or far, before and after; the number in brackets counts them."
     yield "The speed is DataBlock's median time divided by the peer's, or the peer's rate divided"
-    yield "by DataBlock's. A star: the peer is faster."
+    yield "by DataBlock's. A star: the peer is faster. The ratios in the best setting are those of"
+    yield "DataBlock's figure to the other one: of times less is better, of rates more."
     for name, why in found.absent.items():
         yield f"  not run: {name}: {why}"
     for name, why in found.errors().items():
@@ -63,6 +68,23 @@ def cell(found: Results, case: Case, title: str, kind: str) -> str:
     values = [found.median(case, title, kind, name) for name in TIMES]
     times = " ".join(f"{duration(ns) if ns else '-':>8}" for ns in values)
     return f"{runs:>5} {times} {ratio:>6}"
+
+
+def verdicts(found: Results) -> Iterator[str]:
+    """DataBlock in its best setting, beside the best peer and beside the plain ring."""
+    others = [f"{kind}, to {other}" for kind in DISTANCES for other in ("peer", "ring")]
+    yield f"{'DataBlock in its best setting':{WIDTH + 12}} " + " ".join(f"{o:>14}" for o in others)
+    for case in found.cases():
+        for statistic in ("rate",) if case.kind == "rate" else TIMES[:2]:
+            cells = [ratio(found, case, o, k, statistic) for k in DISTANCES for o in (PEERS, RINGS)]
+            name = f"{case.key}, {statistic}"
+            yield f"  {name:{WIDTH + 10}} " + " ".join(f"{cell:>14}" for cell in cells)
+
+
+def ratio(found: Results, case: Case, peers: list[str], kind: str, statistic: str) -> str:
+    own = found.best(case, OWN, kind, statistic)
+    other = found.best(case, peers, kind, statistic)
+    return f"{own / other:.2f}" if own and other else "-"
 
 
 def survival(found: Results) -> Iterator[str]:

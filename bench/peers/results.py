@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,7 +24,6 @@ class Run:
     case: str
     peer: str
     title: str
-    slots: int
     repetition: int
     result: Result = field(default_factory=dict)
     distance: Distance = field(default_factory=lambda: Distance(0, 0))
@@ -32,10 +32,10 @@ class Run:
 
     @classmethod
     def of(cls, entry: Entry, repetition: int) -> Run:
-        return cls(entry.case.key, entry.peer.name, entry.title, entry.slots, repetition)
+        return cls(entry.case.key, entry.peer.name, entry.title, repetition)
 
     def same(self, other: Run) -> bool:
-        return (self.case, self.peer, self.slots) == (other.case, other.peer, other.slots)
+        return (self.case, self.title) == (other.case, other.title)
 
 
 @dataclass
@@ -78,6 +78,15 @@ class Results:
         if not own or not base:
             return None
         return base / own if case.kind == "time" else own / base
+
+    def best(self, case: Case, peers: Collection[str], kind: str, statistic: str) -> float | None:
+        """The best median of these peers in a case, in whatever setting."""
+        titles = {run.title for run in self.runs if run.case == case.key and run.peer in peers}
+        found = [self.median(case, title, kind, statistic) for title in titles]
+        values = [value for value in found if value]
+        if not values:
+            return None
+        return max(values) if statistic == "rate" else min(values)
 
     def line(self, kind: str) -> float | None:
         """The median distance of the cores, in nanoseconds."""

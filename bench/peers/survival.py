@@ -105,6 +105,8 @@ class Theatre:
         self.options: dict[str, Option] = {
             "size": SIZE,
             "slots": SLOTS,
+            "reclaim": 0,
+            "batch": 1,
             "pace_us": PACE_US,
             "block": block,
             "durable": int(durable),

@@ -17,7 +17,6 @@ const (
 	SuspiciousScans = 8     // consecutive scans with a pinned retired slot, before the search for a dead consumer
 	BigSlot         = 65536 // from this slot size on, in bytes, a scan costs nothing beside the message
 	ReclaimMost     = 8     // messages that a claim reclaims
-	PrefetchAhead   = 3     // messages that the write prefetch of a slot is ahead
 	ReadAhead       = 4     // messages that the read prefetch is ahead, in a small block
 	SmallBlock      = 32768 // bytes that the slots of a small block take at most
 	LineEntries     = 8     // ring entries of a cache line

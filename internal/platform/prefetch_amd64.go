@@ -3,11 +3,18 @@ package platform
 import "sync/atomic"
 
 // PrefetchForWrite is the write prefetch: it fetches cache lines for writing, ahead of the write.
-// The lines are the header and the beginning of the payload of two slots, the line of an entry and
-// the next line. PrefetchForWrite changes nothing and never faults.
+// The lines are the header of a slot and the beginning of its payload, the line of an entry and the
+// next line. PrefetchForWrite changes nothing and never faults.
 //
 //go:noescape
-func PrefetchForWrite(slot, later *uint64, entry *atomic.Uint64)
+func PrefetchForWrite(slot *uint64, entry *atomic.Uint64)
+
+// OwnForWrite makes this core the owner of a line and the next one. It stores to each of them the
+// word that is there. The caller is the only one that writes to the first word of both. A write
+// prefetch does not suffice: some processors ignore it for a line that the core can read.
+//
+//go:noescape
+func OwnForWrite(line *uint64)
 
 // PrefetchForRead is the read prefetch: it fetches a line and the next one, ahead of the read. It
 // changes nothing and never faults.

@@ -1,16 +1,24 @@
 #include "textflag.h"
 
-// func PrefetchForWrite(slot, later *uint64, entry *atomic.Uint64)
-TEXT ·PrefetchForWrite(SB), NOSPLIT, $0-24
+// func PrefetchForWrite(slot *uint64, entry *atomic.Uint64)
+TEXT ·PrefetchForWrite(SB), NOSPLIT, $0-16
 	MOVQ slot+0(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
-	MOVQ later+8(FP), AX
+	MOVQ entry+8(FP), AX
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
-	MOVQ entry+16(FP), AX
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
+	RET
+
+// func OwnForWrite(line *uint64)
+TEXT ·OwnForWrite(SB), NOSPLIT, $0-8
+	MOVQ line+0(FP), AX
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
+	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
+	MOVQ (AX), CX
+	MOVQ CX, (AX)
+	MOVQ 64(AX), CX
+	MOVQ CX, 64(AX)
 	RET
 
 // func PrefetchForRead(line *uint64)

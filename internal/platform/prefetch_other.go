@@ -5,7 +5,10 @@ package platform
 import "sync/atomic"
 
 // PrefetchForWrite is a hint that has no equivalent here.
-func PrefetchForWrite(_, _ *uint64, _ *atomic.Uint64) {}
+func PrefetchForWrite(_ *uint64, _ *atomic.Uint64) {}
+
+// OwnForWrite makes this core the owner of a line on amd64 only.
+func OwnForWrite(_ *uint64) {}
 
 // PrefetchForRead is a hint that has no equivalent here.
 func PrefetchForRead(_ *uint64) {}

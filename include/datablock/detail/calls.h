@@ -171,6 +171,16 @@ datablock_inline_look_again(datablock_inline_consumer *c, datablock_read_slot *o
     return found ? DATABLOCK_INLINE_MESSAGE : DATABLOCK_INLINE_SLOW;
 }
 
+/* Back-off of a consumer that shares a line of entries with the producer, in a stream. */
+DATABLOCK_INLINE void datablock_inline_keep_distance(datablock_inline_consumer *c) {
+    if (DATABLOCK_UNLIKELY(c->near_producer)) {
+        c->near_producer = 0;
+        for (uint32_t i = 0; i < datablock_inline_self->stand_back; i++) {
+            datablock_inline_pause();
+        }
+    }
+}
+
 /*
  * A read that finds the message or does not wait. The caller has entered the handle. SLOW: the
  * library has to continue. NOTHING: a call that does not wait found nothing, and the text for
@@ -185,12 +195,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
     }
     bool wake = false;
     datablock_inline_found found;
-    if (DATABLOCK_UNLIKELY(c->near_producer)) {
-        c->near_producer = 0;
-        for (uint32_t i = 0; i < datablock_inline_self->stand_back; i++) {
-            datablock_inline_pause();
-        }
-    }
+    datablock_inline_keep_distance(c);
     for (int looks = 1; DATABLOCK_UNLIKELY((found = datablock_inline_next(c, false, out, &wake)) ==
                                                DATABLOCK_INLINE_NOTHING &&
                                            c->polling) &&

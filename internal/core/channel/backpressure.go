@@ -37,7 +37,6 @@ const (
 	spinTries          = layout.SpinTries
 	bigSlot            = layout.BigSlot
 	clockCheckInterval = layout.ClockCheckInterval // the updater of the coarse clock may not get a processor
-	ahead              = layout.PrefetchAhead
 	lineEntries        = layout.LineEntries
 	reclaimMost        = layout.ReclaimMost // messages, so that no claim takes long
 )
@@ -180,8 +179,19 @@ func (p *Producer) retire(slot uint32) {
 
 // refill frees every retired slot that no hazard pointer names. The slot that was retired first is
 // used first. The scan begins after the last retirement that it serves. scan_epoch shows consumers
-// that a scan has begun (see Consumer.hold).
+// that a scan has begun (see Consumer.hold). Then this core takes the first lines of these slots
+// from the cores of the readers, all at once: each message alone would wait for its own lines.
 func (p *Producer) refill() {
+	before := p.freeCount
+	p.scan()
+	for _, slot := range slices.Backward(p.free[before:p.freeCount]) {
+		platform.OwnForWrite(&p.slotsPtr.At(slot)[0])
+		crash.Point("claim.owned")
+	}
+}
+
+// scan is refill without the ownership of the lines.
+func (p *Producer) scan() {
 	p.ScanEpoch.Add(1)
 	*p.Data.Plain64(layout.MetricScans)++
 	crash.Point("claim.scan")

@@ -124,16 +124,8 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	}
 	slot := p.free[s.freeCount-1]
 	header := p.slotsPtr.At(slot)
-	// Write prefetch of the lines of this message and of a later message. Consumers have read these
-	// lines. Without the prefetch the locked publication would wait until the other cores give the
-	// lines up.
-	later := header
-	if i := s.freeCount - 1 - ahead; i < s.freeCount {
-		later = p.slotsPtr.At(p.free[i])
-	} else if i = ahead - s.freeCount; i < s.retireCount {
-		later = p.slotsPtr.At(p.retired[i])
-	}
-	platform.PrefetchForWrite(&header[0], &later[0], segment.Element(p.ring, s.ringIndex))
+	// Without the prefetch the locked publication would wait until another core gives the lines up.
+	platform.PrefetchForWrite(&header[0], segment.Element(p.ring, s.ringIndex))
 	crash.Point("claim.slot")
 	if p.statePtr.Load() >= layout.StateSuperseded || p.epochPtr.Load() != s.epoch {
 		p.invalidateFastPath()

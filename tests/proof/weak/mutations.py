@@ -38,7 +38,7 @@ SCAN_ADD = (
     "    __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1, "
     "DATABLOCK_ORDER_SCAN_EPOCH_ADD);\n"
 )
-FIND = "    uint32_t found = datablock_inline_find_pins(p), kept = 0;\n"
+FIND = "    uint32_t found = datablock_inline_find_pins(p), kept = 0, before = p->free_count;\n"
 PIN = (
     "    (void)__atomic_exchange_n(datablock_inline_pin_of(c, h), DATABLOCK_LAYOUT_CAST(uint64_t, "
     "datablock_layout_entry_slot(entry)) + 1, DATABLOCK_ORDER_PIN);\n"
