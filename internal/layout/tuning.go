@@ -17,6 +17,7 @@ const (
 	SuspiciousScans = 8     // consecutive scans with a pinned retired slot, before the search for a dead consumer
 	BigSlot         = 65536 // from this slot size on, in bytes, a scan costs nothing beside the message
 	ReclaimMost     = 8     // messages that a claim reclaims
+	OwnAhead        = 16384 // bytes of the next slot that a producer owns in advance, if it alternates with a consumer
 	ReadAhead       = 4     // messages that the read prefetch is ahead, in a small block
 	SmallBlock      = 32768 // bytes that the slots of a small block take at most
 	LineEntries     = 8     // ring entries of a cache line

@@ -9,12 +9,12 @@ import "sync/atomic"
 //go:noescape
 func PrefetchForWrite(slot *uint64, entry *atomic.Uint64)
 
-// OwnForWrite makes this core the owner of a line and the next one. It stores to each of them the
-// word that is there. The caller is the only one that writes to the first word of both. A write
-// prefetch does not suffice: some processors ignore it for a line that the core can read.
+// OwnForWrite makes this core the owner of consecutive lines, at least one. It stores to each of
+// them the first word that is there, and the caller is the only one that writes to these words. A
+// write prefetch does not suffice: some processors ignore it for a line that the core can read.
 //
 //go:noescape
-func OwnForWrite(line *uint64)
+func OwnForWrite(line *uint64, lines int)
 
 // PrefetchForRead is the read prefetch: it fetches a line and the next one, ahead of the read. It
 // changes nothing and never faults.

@@ -10,15 +10,17 @@ TEXT ·PrefetchForWrite(SB), NOSPLIT, $0-16
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
 	RET
 
-// func OwnForWrite(line *uint64)
-TEXT ·OwnForWrite(SB), NOSPLIT, $0-8
+// func OwnForWrite(line *uint64, lines int)
+TEXT ·OwnForWrite(SB), NOSPLIT, $0-16
 	MOVQ line+0(FP), AX
+	MOVQ lines+8(FP), CX
+next:
 	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
-	MOVQ (AX), CX
-	MOVQ CX, (AX)
-	MOVQ 64(AX), CX
-	MOVQ CX, 64(AX)
+	MOVQ (AX), DX
+	MOVQ DX, (AX)
+	ADDQ $64, AX
+	DECQ CX
+	JNZ  next
 	RET
 
 // func PrefetchForRead(line *uint64)

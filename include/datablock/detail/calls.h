@@ -73,6 +73,7 @@ DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uin
         if (p->next >= p->fast_path_end) {
             datablock_inline_prepare_next(p);
         }
+        datablock_inline_own_next(p, length);
     }
     return done;
 }

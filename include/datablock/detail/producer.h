@@ -128,19 +128,20 @@ DATABLOCK_INLINE uint32_t datablock_inline_find_pins(datablock_inline_producer *
 }
 
 /*
- * Producer.own: makes this core the owner of the first two lines of a free slot. Readers have these
- * lines as well, so that the first store to each waits for the cores of the readers. Stores to many
- * slots wait side by side, where each message alone would wait once. The stores change no value. A
- * write prefetch alone does not do this: some processors ignore it for a line that they can read.
+ * Producer.own: makes this core the owner of the lines of a free slot, up to the end of this number
+ * of bytes of the payload, which is not 0. Readers have these lines as well. Therefore the first
+ * store to each waits for the cores of the readers. Stores to many lines wait side by side, where
+ * each message alone would wait once. The stores change no value. A write prefetch alone does not
+ * do this: some processors ignore it for a line that they can read.
  */
-DATABLOCK_INLINE void datablock_inline_own(const datablock_inline_block *b, uint32_t slot) {
-    uint8_t *header = datablock_inline_header(b, slot),
-            *payload = header + DATABLOCK_LAYOUT_SLOT_HEADER;
-    datablock_inline_prepare(header);
-    datablock_inline_prepare(payload);
-    datablock_inline_poke(header, DATABLOCK_LAYOUT_SLOT_ID,
-                          datablock_inline_peek(header, DATABLOCK_LAYOUT_SLOT_ID));
-    datablock_inline_poke(payload, 0, datablock_inline_peek(payload, 0));
+DATABLOCK_INLINE void datablock_inline_own(const datablock_inline_block *b, uint32_t slot,
+                                           uint64_t bytes) {
+    uint8_t *header = datablock_inline_header(b, slot);
+    for (uint64_t at = 0; at < DATABLOCK_LAYOUT_SLOT_HEADER + bytes;
+         at += DATABLOCK_LAYOUT_SLOT_HEADER) { /* a header is as long as a line */
+        datablock_inline_prepare(header + at);
+        datablock_inline_poke(header, at, datablock_inline_peek(header, at));
+    }
     DATABLOCK_CRASH_POINT("claim.owned");
 }
 
@@ -173,7 +174,7 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
     }
     p->retired_count = kept;
     for (uint32_t i = p->free_count; i-- > before;) {
-        datablock_inline_own(b, p->free_slots[i]);
+        datablock_inline_own(b, p->free_slots[i], 1);
     }
     p->pinned_scans = kept == 0 ? 0 : p->pinned_scans + 1;
     if (kept != 0 && p->pinned_scans % DATABLOCK_TUNING_SUSPICIOUS_SCANS == 0) {
@@ -323,6 +324,19 @@ DATABLOCK_INLINE_COLD void datablock_inline_prepare_next(datablock_inline_produc
     (void)datablock_inline_next_entry(p);
     if ((p->expected[p->ring_index] & DATABLOCK_LAYOUT_ENTRY_FENCE) == 0) {
         datablock_inline_set_limit(p);
+    }
+}
+
+/*
+ * Producer.ownNext: after a message of `length` bytes, owns as much of the next slot. The thread
+ * alternates with the consumer and would wait for these lines in the next message.
+ */
+DATABLOCK_INLINE_COLD void datablock_inline_own_next(const datablock_inline_producer *p,
+                                                     uint64_t length) {
+    if (p->free_count != 0 && length > DATABLOCK_LAYOUT_SLOT_HEADER) {
+        datablock_inline_own(&p->block, p->free_slots[p->free_count - 1],
+                             length < DATABLOCK_TUNING_OWN_AHEAD ? length
+                                                                 : DATABLOCK_TUNING_OWN_AHEAD);
     }
 }
 

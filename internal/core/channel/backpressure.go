@@ -185,7 +185,7 @@ func (p *Producer) refill() {
 	before := p.freeCount
 	p.scan()
 	for _, slot := range slices.Backward(p.free[before:p.freeCount]) {
-		platform.OwnForWrite(&p.slotsPtr.At(slot)[0])
+		platform.OwnForWrite(&p.slotsPtr.At(slot)[0], 2)
 		crash.Point("claim.owned")
 	}
 }

@@ -200,6 +200,16 @@ func (p *Producer) prepareNext() {
 	}
 }
 
+// ownNext owns, after a message of this length, as much of the next slot. The process alternates
+// with the consumer, and would wait for these lines in the next message.
+func (p *Producer) ownNext(length int) {
+	if p.freeCount != 0 && length > layout.SlotHeader {
+		lines := 1 + (min(length, layout.OwnAhead)+layout.SlotHeader-1)/layout.SlotHeader
+		platform.OwnForWrite(&p.slotsPtr.At(p.free[p.freeCount-1])[0], lines)
+		crash.Point("claim.owned")
+	}
+}
+
 // housekeep is the producer's housekeeping, once per tick however fast the producer is. It stores
 // the heartbeat and checks that the block still has its name.
 func (p *Producer) housekeep(now uint64) error {
@@ -347,10 +357,11 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		p.Waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.WakeConsumers()
-	} else {
-		if platform.DemoteIfPolled(&header[0]) && next >= s.fastPathEnd {
+	} else if platform.DemoteIfPolled(&header[0]) {
+		if next >= s.fastPathEnd {
 			p.prepareNext()
 		}
+		p.ownNext(length)
 	}
 	p.invariant()
 	return nil

@@ -64,7 +64,6 @@ var reasons = []reason{
 var reasonsInC = []reason{
 	{`^datablock_inline_commit: .*SLOT_(ID|LENGTH|TIMESTAMP)`,
 		"the slot's header is nobody's business before the publication"},
-	{`^datablock_inline_own: `, "the free slot keeps its values"},
 	{`^datablock_inline_seal: `, "nor is the slot's checksum: the claim is open"},
 	{`^wait_for_one: woken`, "the waker is memory of this process alone"},
 }
