@@ -329,11 +329,13 @@ DATABLOCK_INLINE_COLD void datablock_inline_prepare_next(datablock_inline_produc
 
 /*
  * Producer.ownNext: after a message of `length` bytes, owns as much of the next slot. The thread
- * alternates with the consumer and would wait for these lines in the next message.
+ * alternates with the consumer and would wait for these lines in the next message. In a block of
+ * big slots the next slot is not known yet.
  */
 DATABLOCK_INLINE_COLD void datablock_inline_own_next(const datablock_inline_producer *p,
                                                      uint64_t length) {
-    if (p->free_count != 0 && length > DATABLOCK_LAYOUT_SLOT_HEADER) {
+    if (p->free_count != 0 && length > DATABLOCK_LAYOUT_SLOT_HEADER &&
+        p->block.slot_size < DATABLOCK_TUNING_BIG_SLOT) {
         datablock_inline_own(&p->block, p->free_slots[p->free_count - 1],
                              length < DATABLOCK_TUNING_OWN_AHEAD ? length
                                                                  : DATABLOCK_TUNING_OWN_AHEAD);

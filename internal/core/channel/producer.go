@@ -201,9 +201,10 @@ func (p *Producer) prepareNext() {
 }
 
 // ownNext owns, after a message of this length, as much of the next slot. The process alternates
-// with the consumer, and would wait for these lines in the next message.
+// with the consumer, and would wait for these lines in the next message. In a block of big slots
+// the next slot is not known yet.
 func (p *Producer) ownNext(length int) {
-	if p.freeCount != 0 && length > layout.SlotHeader {
+	if p.freeCount != 0 && length > layout.SlotHeader && p.SlotBytes < bigSlot {
 		lines := 1 + (min(length, layout.OwnAhead)+layout.SlotHeader-1)/layout.SlotHeader
 		platform.OwnForWrite(&p.slotsPtr.At(p.free[p.freeCount-1])[0], lines)
 		crash.Point("claim.owned")
