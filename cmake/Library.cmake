@@ -61,6 +61,13 @@ set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${
 set(go_ldflags
     "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} \
 -Xlinker \"--version-script=${PROJECT_SOURCE_DIR}/capi/datablock.map\" -Wl,-z,relro,-z,now'")
+# Go's build id depends on the paths of the sources, and tells the next build whether it has to link.
+# Without the id each build links, and the same sources make the same bytes in every folder.
+option(DATABLOCK_REPRODUCIBLE "Make the same library of the same sources, whatever their folder" OFF)
+if(DATABLOCK_REPRODUCIBLE)
+  string(REPLACE "-s -w " "-s -w -buildid= -B none " go_ldflags "${go_ldflags}")
+  string(REPLACE "-Wl,-z,relro" "-Wl,--build-id=sha1 -Wl,-z,relro" go_ldflags "${go_ldflags}")
+endif()
 # How Go makes the library, with any C compiler: cmake/Wheels.cmake uses another one.
 set(go_library_flags build -buildvcs=false -trimpath -overlay ${library_overlay} -buildmode=c-shared
   "-ldflags=${go_ldflags}")
