@@ -61,7 +61,7 @@ deb: ## Debian packages of the last commit in build/dist/; needs make setup PACK
 	@scripts/deb.sh "$(BUILD)/dist"
 
 test-packages: configure ## build and test the packages that make setup PACKAGES=1 has the tools for
-	@$(cmake_build) --target datablock_go c_worker hosts_c hosts_cases hosts_signaller
+	@$(cmake_build) --target datablock_go datablock_debug_go c_worker hosts_c hosts_cases hosts_signaller
 	@$(ctest) -C packages -L '^package$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model

@@ -152,7 +152,7 @@ class Root:
     def files(self):
         """Every file but the logs and the caches of the package manager."""
         said = self.run("find / -xdev ! -path '/var/log/*' ! -path '/var/cache/*' ! -path '/var/lib/apt/*' "
-                        "! -name '*-old' ! -path '/work/*'")
+                        "! -name '*-old' ! -path '/work/*' ! -path '/debs/*' ! -path '/packages/*'")
         return set(said.splitlines())
 
 
