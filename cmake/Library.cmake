@@ -69,8 +69,8 @@ configure_file(${version_script} ${version_script_copy} COPYONLY)
 set(go_ldflags
     "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} \
 -Xlinker \"--version-script=${version_script_copy}\" -Wl,-z,relro,-z,now'")
-# Go's build id depends on the paths of the sources, and tells the next build whether it has to link.
-# Without the id each build links, and the same sources make the same bytes in every folder.
+# Go's build id depends on the paths of the sources, and tells the next build whether it has to
+# link. Without the id each build links, and the same sources make the same bytes in every folder.
 option(DATABLOCK_REPRODUCIBLE "Make the same library of the same sources, whatever their folder" OFF)
 if(DATABLOCK_REPRODUCIBLE)
   string(REPLACE "-s -w " "-s -w -buildid= -B none " go_ldflags "${go_ldflags}")

