@@ -15,12 +15,12 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
 .PHONY: all setup check test demo bench soak dist install uninstall clean help configure setup-build
-.PHONY: test-arm64 windows test-windows soak-windows wheel test-packages
+.PHONY: test-arm64 windows test-windows soak-windows wheel deb go-module test-packages
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
-setup: ## install what this Debian or Ubuntu lacks; WINDOWS=1: also MinGW and Wine; PACKAGES=1: also for make wheel
+setup: ## install what this Debian or Ubuntu lacks; WINDOWS=1: also MinGW and Wine; PACKAGES=1: also for packages
 	@WINDOWS="$(WINDOWS)" PACKAGES="$(PACKAGES)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
@@ -57,8 +57,14 @@ soak-windows: configure ## the long tests under Wine
 wheel: configure ## Python wheels with the library inside in build/dist/; needs make setup PACKAGES=1 WINDOWS=1
 	@$(cmake_build) --target wheel
 
+deb: ## Debian packages of the last commit in build/dist/; needs make setup PACKAGES=1
+	@scripts/deb.sh "$(BUILD)/dist"
+
+go-module: ## the Go module for go get in build/dist/go/: make go-module MODULE=example.org/datablock
+	@python3 scripts/go_module.py "$(MODULE)" "$(BUILD)/dist/go"
+
 test-packages: configure ## build and test the packages that make setup PACKAGES=1 has the tools for
-	@$(cmake_build) --target datablock_go c_worker hosts_c hosts_cases hosts_signaller
+	@$(cmake_build) --target datablock_go datablock_debug_go c_worker hosts_c hosts_cases hosts_signaller
 	@$(ctest) -C packages -L '^package$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model

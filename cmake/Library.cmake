@@ -58,9 +58,24 @@ set(go_debug asyncpreemptoff=1,containermaxprocs=0,updatemaxprocs=0)
 # are each split at spaces outside of quotation marks.
 set(go_test_flags "GOFLAGS=\"-overlay=${go_overlay}\" -buildvcs=false" GOWORK=${go_work})
 set(go_build ${go_environment} ${GO} build -buildvcs=false -trimpath -overlay ${go_overlay})
+# Go links again when a flag changes, and does not look into the version script. Therefore the copy
+# that it gets has the hash of the contents in its name.
+set(version_script ${PROJECT_SOURCE_DIR}/capi/datablock.map)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${version_script})
+file(SHA256 ${version_script} version_script_hash)
+string(SUBSTRING ${version_script_hash} 0 16 version_script_hash)
+set(version_script_copy ${PROJECT_BINARY_DIR}/go/datablock-${version_script_hash}.map)
+configure_file(${version_script} ${version_script_copy} COPYONLY)
 set(go_ldflags
     "-s -w -X runtime.godebugDefault=${go_debug} -extldflags '-Wl,-soname,${soname} \
--Xlinker \"--version-script=${PROJECT_SOURCE_DIR}/capi/datablock.map\" -Wl,-z,relro,-z,now'")
+-Xlinker \"--version-script=${version_script_copy}\" -Wl,-z,relro,-z,now'")
+# Go's build id depends on the paths of the sources, and tells the next build whether it has to
+# link. Without the id each build links, and the same sources make the same bytes in every folder.
+option(DATABLOCK_REPRODUCIBLE "Make the same library of the same sources, whatever their folder" OFF)
+if(DATABLOCK_REPRODUCIBLE)
+  string(REPLACE "-s -w " "-s -w -buildid= -B none " go_ldflags "${go_ldflags}")
+  string(REPLACE "-Wl,-z,relro" "-Wl,--build-id=sha1 -Wl,-z,relro" go_ldflags "${go_ldflags}")
+endif()
 # How Go makes the library, with any C compiler: cmake/Wheels.cmake uses another one.
 set(go_library_flags build -buildvcs=false -trimpath -overlay ${library_overlay} -buildmode=c-shared
   "-ldflags=${go_ldflags}")

@@ -1,5 +1,5 @@
-# The packages of cmake/Wheels.cmake: `make test-packages` builds, installs and uses them. A test
-# without its tools is skipped, and ctest names it at the end.
+# The packages of cmake/Wheels.cmake and of scripts: `make test-packages` builds, installs and uses
+# them. A test without its tools is skipped, and ctest names it at the end.
 
 function(package_test name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "NEEDS;COMMAND")
@@ -29,3 +29,19 @@ package_test(source NEEDS package_source COMMAND ${packages_tests}/wheels.py ${P
 package_test(arm64 NEEDS package_linux COMMAND ${packages_tests}/arm64.py ${PROJECT_BINARY_DIR})
 package_test(windows NEEDS package_windows COMMAND ${packages_tests}/windows.py ${PROJECT_BINARY_DIR})
 set_tests_properties(package.windows PROPERTIES RESOURCE_LOCK wine)
+
+package_test(build.deb COMMAND ${PROJECT_SOURCE_DIR}/scripts/deb.sh ${PROJECT_BINARY_DIR}/dist)
+set_tests_properties(package.build.deb PROPERTIES FIXTURES_SETUP package_deb
+  SKIP_REGULAR_EXPRESSION "missing: .*make setup;is no clone of the repository" RESOURCE_LOCK package_build)
+package_test(deb NEEDS package_deb COMMAND ${packages_tests}/deb.py ${PROJECT_BINARY_DIR} minimal_root)
+package_test(deb.lintian NEEDS package_deb COMMAND ${packages_tests}/deb.py ${PROJECT_BINARY_DIR} lintian)
+package_test(deb.same_bytes NEEDS package_deb COMMAND ${packages_tests}/deb.py ${PROJECT_BINARY_DIR} same_bytes)
+
+foreach(case proxy replace)
+  package_test(go.${case} COMMAND ${packages_tests}/go_module.py ${PROJECT_BINARY_DIR} ${case})
+endforeach()
+
+foreach(case properties changed)
+  package_test(library.${case} NEEDS package_deb
+    COMMAND ${packages_tests}/library.py ${PROJECT_BINARY_DIR} ${case})
+endforeach()

@@ -76,6 +76,13 @@ if [[ ${WINDOWS:-} == 1 ]]; then
     [[ -e /usr/lib/wine/wine64 ]] || want wine64 wine64
     want wineserver wine
 fi
+if [[ ${PACKAGES:-} == 1 ]]; then
+    prefer dpkg-buildpackage dpkg-dev
+    prefer dh debhelper
+    prefer dh_python3 dh-python
+    prefer lintian lintian
+    prefer mmdebstrap mmdebstrap
+fi
 if [[ $scope != build ]]; then
     want python3 python3
 fi
@@ -243,6 +250,26 @@ arm64_python() {
     rm -rf "$new"
 }
 
+# A minimal root of this release of Debian, and the packages that the test package.deb installs in
+# it. Without them the test is skipped.
+ROOT_PACKAGES="cmake g++ gcc libc6-dev make pkg-config python3"
+debian_release() { sed -n 's/^VERSION_CODENAME=//p' /etc/os-release; }
+debian_root_wanted() { echo "$(debian_release) $ROOT_PACKAGES"; }
+debian_root() {
+    local new=$PWD/.tools/debian.new
+    say "a minimal root of Debian's $(debian_release) in .tools/debian"
+    rm -rf "$new"
+    mkdir -p "$new/packages"
+    mmdebstrap --variant=apt \
+        --customize-hook="chroot \"\$1\" apt-get -q -y --no-install-recommends --download-only install $ROOT_PACKAGES" \
+        --customize-hook="cp \"\$1\"/var/cache/apt/archives/*.deb '$new/packages'" \
+        "$(debian_release)" "$new/root.tar.gz" >"$log" 2>&1 &&
+        (cd "$new/packages" && dpkg-scanpackages --multiversion . >Packages) 2>"$log" || return 1
+    debian_root_wanted >"$new/setup-stamp"
+    rm -rf .tools/debian
+    mv "$new" .tools/debian
+}
+
 # The three parts wait for the network, and run at the same time.
 parts=()
 if [[ $scope == all ]] && [[ ! -x .tools/bin/staticcheck || "$(cat "$stamp" 2>/dev/null)" != "$(wanted)" ]]; then
@@ -281,5 +308,10 @@ if [[ ${PACKAGES:-} == 1 && $scope == all ]]; then
         tail -n 5 "$log" >&2
         rm -rf .tools/arm64-python.new
         say "Python for arm64 is not to be had: the test package.arm64 will be skipped"
+    fi
+    if [[ "$(cat .tools/debian/setup-stamp 2>/dev/null)" != "$(debian_root_wanted)" ]] && ! debian_root; then
+        tail -n 5 "$log" >&2
+        rm -rf .tools/debian.new
+        say "a minimal root of Debian is not to be had: the test package.deb will be skipped"
     fi
 fi

@@ -51,7 +51,9 @@ def defined_by(file):
     if file.endswith(".dll"):
         table = output_of(f"{MINGW}objdump", "-p", file).partition("[Ordinal/Name Pointer] Table")[2]
         return set(re.findall(r"^\s+\[ *\d+\] (?:\+base\[ *\d+\]\s+[0-9a-f]+ )?(\w+)$", table, re.M))
-    return {line.split()[-1] for line in output_of("nm", "-D", "--defined-only", file).splitlines()}
+    # The version of a function is the one of its release. The linker adds a symbol for the version.
+    symbols = [line.split()[1:] for line in output_of("nm", "-D", "--defined-only", file).splitlines()]
+    return {name.partition("@")[0] for kind, name in symbols if kind != "A"}
 
 
 def compare(file):

@@ -195,3 +195,16 @@ def exchanges(build, python, messages, **variables):
         python_worker = [*python, ROOT / "tests/python/worker.py"], variables
         exchange(c_worker(build), python_worker, directory, messages)
         exchange(python_worker, c_worker(build), directory, messages)
+
+
+def exchanged(producer, consumer, directory, messages=20_000):
+    """Two programs of the folder exchange share a block. A program is words and variables."""
+    variables = {"DATABLOCK_DIR": str(directory)}
+    with subprocess.Popen([*map(str, producer[0]), "produce", "exchange", str(messages)], cwd="/",
+                          env=ENVIRONMENT | variables | producer[1]) as sending:
+        try:
+            said = run(*consumer[0], "consume", "exchange", messages, **variables, **consumer[1])
+            check(said == f"read {messages} of {messages}\n", consumer, said)
+            check(sending.wait(LIMIT) == 0, producer, sending.returncode)
+        finally:
+            sending.kill()
