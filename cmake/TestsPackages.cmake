@@ -41,6 +41,8 @@ foreach(case proxy replace)
   package_test(go.${case} COMMAND ${packages_tests}/go_module.py ${PROJECT_BINARY_DIR} ${case})
 endforeach()
 
+package_test(pkg_config COMMAND ${packages_tests}/pkg_config.py ${PROJECT_BINARY_DIR})
+
 foreach(case properties changed)
   package_test(library.${case} NEEDS package_deb
     COMMAND ${packages_tests}/library.py ${PROJECT_BINARY_DIR} ${case})
