@@ -81,27 +81,29 @@ class DataBlock(Peer):
         return consumer
 
     def sender(self, name: str) -> Send:
-        call, wait, timeout = self.producer(name).send, self.wait, self.api.Timeout
+        producer = self.producer(name)
+        if self.wait is None:
+            wait: Send = producer.send
+            return wait
+        poll = producer.try_send
 
         def send(data: bytearray) -> None:
-            while True:
-                try:
-                    call(data, wait)
-                    return
-                except timeout:
-                    pass
+            while poll(data) is None:
+                pass
 
         return send
 
     def receiver(self, name: str) -> Receive:
-        call, wait, timeout = self.consumer(name).receive, self.wait, self.api.Timeout
+        consumer = self.consumer(name)
+        if self.wait is None:
+            wait: Receive = consumer.receive
+            return wait
+        poll = consumer.try_receive
 
         def receive() -> Any:
-            while True:
-                try:
-                    return call(wait)
-                except timeout:
-                    pass
+            while (message := poll()) is None:
+                pass
+            return message
 
         return receive
 
@@ -111,36 +113,26 @@ class DataBlock(Peer):
 
 
 class InPlace(DataBlock):
-    """DataBlock: written in a claimed slot, and copied out of a held one."""
-
-    def sender(self, name: str) -> Send:
-        call, wait, timeout = self.producer(name).write, self.wait, self.api.Timeout
-
-        def send(data: bytearray) -> None:
-            while True:
-                try:
-                    with call(wait) as slot:
-                        slot.data[:] = data
-                    return
-                except timeout:
-                    pass
-
-        return send
+    """DataBlock: sent as above, and copied out of a held slot."""
 
     def receiver(self, name: str) -> Receive:
-        call, wait, timeout = self.consumer(name).read, self.wait, self.api.Timeout
+        consumer = self.consumer(name)
         target = memoryview(bytearray(self.size))
+        read, poll = consumer.read, consumer.try_read
+
+        def wait() -> Any:
+            with read() as slot:
+                target[:] = slot.data
+            return target
 
         def receive() -> Any:
             while True:
-                try:
-                    with call(wait) as slot:
+                with poll() as slot:
+                    if slot is not None:
                         target[:] = slot.data
-                    return target
-                except timeout:
-                    pass
+                        return target
 
-        return receive
+        return wait if self.wait is None else receive
 
 
 class Iceoryx2(Peer):
