@@ -146,7 +146,7 @@ def c_pages(source: Path, out: Path) -> None:
             write(out / f"reference/c/{group}.md", f"# {title}\n\n" + group_directive("c", group))
     inline = heading(include / "datablock_inline.h")
     write(out / "reference/c/datablock_inline.md", f"# datablock_inline.h: the fast path\n\n{inline}\n")
-    toc = "\n".join([*names, "datablock_inline"])
+    toc = "\n".join(f"{name}.h <{name}>" for name in [*names, "datablock_inline"])
     write(
         out / "reference/c/index.md",
         "# C\n\nOne header has the whole interface. The pages follow its sections, from simple to "
@@ -171,9 +171,9 @@ def cpp_pages(source: Path, out: Path) -> list[Path]:
         intro = heading(part)
         write(
             out / f"reference/cpp/{group}.md",
-            f"# {part.stem}: {title}\n\n{intro}\n\n{group_directive('cpp', group)}",
+            f"# {part.stem}.hpp: {title}\n\n{intro}\n\n{group_directive('cpp', group)}",
         )
-    toc = "\n".join(names)
+    toc = "\n".join(f"{part.stem}.hpp <{name}>" for part, name in zip(parts, names, strict=True))
     write(
         out / "reference/cpp/index.md",
         f"# C++\n\n{heading(whole)}\n\n```{{toctree}}\n:maxdepth: 1\n:caption: Parts\n\n{toc}\n```\n",
@@ -230,8 +230,9 @@ def titled(title: str) -> str:
 
 
 def member(directive: str, name: str, inherited: bool = False) -> str:
-    options = "" if directive == "autofunction" else "   :members:\n   :undoc-members:\n   :show-inheritance:\n"
-    options += "   :inherited-members: tuple\n" if inherited else ""
+    options = "" if directive == "autofunction" else "   :members:\n   :undoc-members:\n"
+    # the private base of a class is no page; the errors derive from one another
+    options += "   :inherited-members: tuple\n" if inherited else "   :show-inheritance:\n" if options else ""
     return f".. {directive}:: {name}\n{options}\n"
 
 

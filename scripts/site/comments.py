@@ -21,6 +21,8 @@ ONE_LINE = re.compile(r"^(\s*)/\* (.*) \*/$")
 TRAILING = re.compile(r"^(\s*[^\s/#].*?[;,\w]) ?\s*/\* (.*) \*/$")
 FUNCTION = re.compile(r"\b(datablock_\w+)\b(?!\()")
 EXPORTED = re.compile(r"^(?:DATABLOCK_API|static inline)\b(?:[^;{]*?)\b(datablock_\w+)\(", re.MULTILINE)
+# The definition of a member of a class behind the class, which has the comment.
+OUTSIDE = re.compile(r"^(?!class|struct|using|namespace|#|/| ).*\b[A-Z]\w*(?:<\w+>)?::~?\w+\(")
 FRAME = re.compile(r"^(?:namespace|extern|#|\}|$)")
 
 
@@ -122,6 +124,8 @@ class Filter:
 
     def step(self, i: int) -> int:
         line = self.lines[i]
+        if self.spaces and OUTSIDE.match(line) and not line.endswith(";"):
+            return next(k for k in range(i, len(self.lines)) if self.lines[k].endswith("}") and self.lines[k][0] != " ") + 1
         if match := SECTION.match(line):
             self.group = group_name(self.header.name, match[1])
             self.out.append(

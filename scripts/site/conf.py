@@ -11,6 +11,8 @@ from sphinx import addnodes
 from sphinx.application import Sphinx
 from sphinx.directives import ObjectDescription
 from sphinx.domains import Domain, ObjType
+from sphinx.domains.c import CDomain
+from sphinx.domains.cpp import CPPDomain
 from sphinx.roles import XRefRole
 from sphinx.util.nodes import make_refnode
 
@@ -113,7 +115,24 @@ def leave_builtins(app, doctree):
             reference.replace_self(nodes.Text(reference["reftarget"]))
 
 
+class FunctionsOfC(CDomain):
+    """C, without the parameters of functions in the search."""
+
+    def get_objects(self):
+        return (entry for entry in super().get_objects() if entry[2] != "functionParam")
+
+
+class FunctionsOfCpp(CPPDomain):
+    """C++, in the same way."""
+
+    def get_objects(self):
+        hidden = ("functionParam", "templateParam")
+        return (entry for entry in super().get_objects() if entry[2] not in hidden)
+
+
 def setup(app: Sphinx) -> None:
     """Add what Sphinx has no part for."""
+    app.add_domain(FunctionsOfC, override=True)
+    app.add_domain(FunctionsOfCpp, override=True)
     app.connect("doctree-read", leave_builtins)
     app.add_domain(GoDomain)
