@@ -118,6 +118,11 @@ def heading(header: Path) -> str:
         # `<` and `*` are text, except around one word
         out.append(f"## {line.capitalize()}" if title else line)
     text = "\n".join(out).strip()
+    return markdown(text)
+
+
+def markdown(text: str) -> str:
+    """Return the text of a comment as Markdown."""
     return re.sub(r"(?m)^( *(?:- )?)(.*)$", prose, text)
 
 
@@ -136,14 +141,15 @@ def c_pages(source: Path, out: Path) -> None:
         groups = comments.sections(header)
         names.append(Path(file).stem)
         inside = "\n".join(f"{g}" for g, _ in groups[1:])
-        first = f"```{{doxygengroup}} {groups[0][0]}\n:project: c\n:content-only:\n:members:\n:undoc-members:\n```\n"
+        said = comments.descriptions(header, comments.functions(include))
+        first = group_directive("c", groups[0][0])
         toc = f"\n```{{toctree}}\n:maxdepth: 1\n\n{inside}\n```\n" if inside else ""
         write(
             out / f"reference/c/{names[-1]}.md",
             f"# {file}: {groups[0][1]}\n\n{heading(header)}\n{toc}\n## Declarations\n\n{first}",
         )
         for group, title in groups[1:]:
-            write(out / f"reference/c/{group}.md", f"# {title}\n\n" + group_directive("c", group))
+            write(out / f"reference/c/{group}.md", f"# {title}\n\n{markdown(said.get(group, ''))}\n\n{group_directive('c', group)}")
     inline = heading(include / "datablock_inline.h")
     write(out / "reference/c/datablock_inline.md", f"# datablock_inline.h: the fast path\n\n{inline}\n")
     toc = "\n".join(f"{name}.h <{name}>" for name in [*names, "datablock_inline"])
@@ -168,7 +174,7 @@ def cpp_pages(source: Path, out: Path) -> list[Path]:
         group = comments.group_name(part.name, part.stem)
         names.append(group)
         title = comments.summary(part)
-        intro = heading(part)
+        intro = heading(part) + "\n\n" + markdown(comments.descriptions(part, set()).get(group, ""))
         write(
             out / f"reference/cpp/{group}.md",
             f"# {part.stem}.hpp: {title}\n\n{intro}\n\n{group_directive('cpp', group)}",

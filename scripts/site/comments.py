@@ -7,7 +7,7 @@ filter adds the marks:
 - A comment above a declaration belongs to the declaration, and to those that follow without an
   empty line.
 - A comment behind a member belongs to the member.
-- A comment above an empty line belongs to the group.
+- A comment above an empty line belongs to the group. build.py writes it above the declarations.
 """
 
 from __future__ import annotations
@@ -54,6 +54,13 @@ def summary(header: Path) -> str:
     return first.partition(" - ")[2].strip()
 
 
+def descriptions(header: Path, known: set[str]) -> dict[str, str]:
+    """Return the comments of each group that belong to no declaration."""
+    reading = Filter(header, known)
+    reading.run()
+    return {group: "\n\n".join(texts) for group, texts in reading.free.items()}
+
+
 def escaped(text: str) -> str:
     return re.sub(r"([\\@<>&#%$])", r"\\\1", text)
 
@@ -74,9 +81,9 @@ class Writer:
                 )
         return "".join(parts)
 
-    def comment(self, lines: list[str], mark: str = "/**", command: str = "") -> list[str]:
+    def comment(self, lines: list[str], mark: str = "/**") -> list[str]:
         """Return the lines of a comment for Doxygen. `lines` have no marks of comments."""
-        out, code = [f"{mark} {command}".rstrip()], False
+        out, code = [mark], False
         for line in lines:
             deep = len(line) - len(line.lstrip()) >= 4 and line.strip() != ""
             if deep and not code:
@@ -104,6 +111,7 @@ class Filter:
         self.lines = header.read_text("utf-8").splitlines()
         self.out: list[str] = []
         self.group = group_name(header.name, header.stem)
+        self.free: dict[str, list[str]] = {}
         self.repeat: list[str] = []
         self.again = False
 
@@ -156,9 +164,7 @@ class Filter:
         if self.spaces and after.startswith("namespace"):
             self.out.extend(self.writer.comment(text))
         elif FRAME.match(after) and not after.startswith("#define"):
-            self.out.append("/** @} */")
-            self.out.extend(self.writer.comment(text, command=f"@addtogroup {self.group}\n\n"))
-            self.out.append(f"/** @addtogroup {self.group}\n@{{ */")
+            self.free.setdefault(self.group, []).append("\n".join(text))
             self.repeat = []
         else:
             self.repeat = self.writer.comment(text)
