@@ -23,6 +23,7 @@ FUNCTION = re.compile(r"\b(datablock_\w+)\b(?!\()")
 EXPORTED = re.compile(r"^(?:DATABLOCK_API|static inline)\b(?:[^;{]*?)\b(datablock_\w+)\(", re.MULTILINE)
 # The definition of a member of a class behind the class, which has the comment.
 OUTSIDE = re.compile(r"^(?!class|struct|using|namespace|#|/| ).*\b[A-Z]\w*(?:<\w+>)?::~?\w+\(")
+NAMESPACE = re.compile(r"^(?:namespace \w+ \{|\} // namespace \w+)$")
 FRAME = re.compile(r"^(?:namespace|extern|#|\}|$)")
 
 
@@ -134,7 +135,9 @@ class Filter:
         line = self.lines[i]
         if self.spaces and OUTSIDE.match(line) and not line.endswith(";"):
             return next(k for k in range(i, len(self.lines)) if self.lines[k].endswith("}") and self.lines[k][0] != " ") + 1
-        if match := SECTION.match(line):
+        if (match := SECTION.match(line)) and self.spaces:
+            return i + 1
+        if match:
             self.group = group_name(self.header.name, match[1])
             self.out.append(
                 f"/** @}} */\n/** @defgroup {self.group} {escaped(match[1])}\n*/"
@@ -161,9 +164,7 @@ class Filter:
     def place(self, text: list[str], following: int) -> int:
         """Write a comment in front of line `following`."""
         after = self.lines[following] if following < len(self.lines) else ""
-        if self.spaces and after.startswith("namespace"):
-            self.out.extend(self.writer.comment(text))
-        elif FRAME.match(after) and not after.startswith("#define"):
+        if FRAME.match(after) and not after.startswith("#define"):
             self.free.setdefault(self.group, []).append("\n".join(text))
             self.repeat = []
         else:
@@ -182,11 +183,20 @@ class Filter:
             self.out.extend(self.repeat)
         if line.startswith("DATABLOCK_API"):
             self.again = True
-        if self.spaces and line == "} // namespace datablock":
-            self.out.append("/** @} */")
+        if self.spaces:
+            line = re.sub(r"^class \[\[\w+\]\]", "class", line)  # which Doxygen does not read
+            if NAMESPACE.match(line) and "namespace detail" not in line:
+                self.namespace(line)
+                return
         self.out.append(line)
-        if self.spaces and line == "namespace datablock {":
-            self.out.append(f"/** @addtogroup {self.group}\n@{{ */")
+
+    def namespace(self, line: str) -> None:
+        """Leave the group in front of a namespace and enter it behind: no group has namespaces."""
+        outermost = line.endswith("namespace datablock {")
+        last = line == "} // namespace datablock"
+        self.out += [] if outermost else ["/** @} */"]
+        self.out.append(line)
+        self.out += [] if last else [f"/** @addtogroup {self.group}\n@{{ */"]
 
 
 if __name__ == "__main__":

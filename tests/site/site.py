@@ -111,8 +111,10 @@ def public_names():
     listed = package.partition("__all__ = [")[2]
     names |= {("py", f"datablock_ctypes.{name}") for name in re.findall(r'"(\w+)"', listed)}
     for header in (ROOT / "include/datablock").glob("*.hpp"):
-        for name in re.findall(r"(?m)^class (?:\[\[\w+\]\] )?([A-Z]\w+)[^;]*\{", header.read_text("utf-8")):
-            names.add(("cpp", f"datablock::{name}"))
+        text = re.sub(r"(?ms)^namespace detail \{.*?^\} // namespace detail$", "", header.read_text("utf-8"))
+        within = "recovery::" if header.stem == "recovery" else ""
+        for name in re.findall(r"(?m)^class (?:\[\[\w+\]\] |DATABLOCK_HPP_EXCEPTION )?(\w+)(?: : [^;{]*)? \{", text):
+            names.add(("cpp", f"datablock::{'error::' if name == 'no_producer' else within}{name}"))
     return names
 
 
