@@ -15,13 +15,13 @@ cmake_build = cmake --build "$(BUILD)" --parallel $(JOBS)
 ctest       = ctest --test-dir "$(BUILD)" --output-on-failure --parallel $$((2 * $(JOBS))) --no-tests=error
 
 .PHONY: all setup check test demo bench soak dist install uninstall clean help configure setup-build
-.PHONY: test-arm64 windows test-windows soak-windows wheel deb go-module test-packages
+.PHONY: test-arm64 windows test-windows soak-windows wheel deb go-module test-packages docs test-docs
 
 all: configure ## build the library, datablock-admin and the examples into build/ (the default); elsewhere: BUILD=folder
 	@$(cmake_build)
 
-setup: ## install what this Debian or Ubuntu lacks; WINDOWS=1: also MinGW and Wine; PACKAGES=1: also for packages
-	@WINDOWS="$(WINDOWS)" PACKAGES="$(PACKAGES)" scripts/setup.sh
+setup: ## install what this Debian or Ubuntu lacks; also for Windows, packages, docs: WINDOWS=1 PACKAGES=1 DOCS=1
+	@WINDOWS="$(WINDOWS)" PACKAGES="$(PACKAGES)" DOCS="$(DOCS)" scripts/setup.sh
 
 check: setup configure ## the quick tests, under two minutes when built: unit, docs, abi, lint
 	@$(cmake_build) --target all datablock_crashpoints_go datablock_debug_go
@@ -66,6 +66,12 @@ go-module: ## the Go module for go get in build/dist/go/: make go-module MODULE=
 test-packages: configure ## build and test the packages that make setup PACKAGES=1 has the tools for
 	@$(cmake_build) --target datablock_go datablock_debug_go c_worker hosts_c hosts_cases hosts_signaller
 	@$(ctest) -C packages -L '^package$$' $(ARGS)
+
+docs: ## the reference site in build/site/, without a network; needs make setup DOCS=1
+	@scripts/site/run.sh "$(BUILD)"
+
+test-docs: configure ## build the reference site, and look at it in a browser
+	@$(ctest) -C docs -R '^site$$' $(ARGS)
 
 soak: setup configure ## the long tests: 200 kills at each point, the large model
 	@$(cmake_build) --target all tests

@@ -101,6 +101,7 @@ if(PROJECT_IS_TOP_LEVEL)
   include(cmake/TestsWindowsLibrary.cmake)
   include(cmake/TestsWindowsPrograms.cmake)
   include(cmake/TestsPackages.cmake)
+  include(cmake/TestsSite.cmake)
 endif()
 
 if(EXISTS ${PROJECT_SOURCE_DIR}/tests/proof/model/run.py)

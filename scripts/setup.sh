@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what this machine lacks: `setup.sh build` for the build, `setup.sh demo` also for the
 # demo, `setup.sh` also for the tests. With WINDOWS=1 in the environment it also installs the cross
-# compiler for Windows, Wine, and Python for Windows, and with PACKAGES=1 what makes and tests the
-# packages. The script asks no questions, and ends at once if nothing is missing. Exit code 77: this
-# user may not install packages.
+# compiler for Windows, Wine, and Python for Windows, with PACKAGES=1 what makes and tests the
+# packages, and with DOCS=1 what makes and tests the reference site. The script asks no questions,
+# and ends at once if nothing is missing. Exit code 77: this user may not install packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -82,6 +82,10 @@ if [[ ${PACKAGES:-} == 1 ]]; then
     prefer dh_python3 dh-python
     prefer lintian lintian
     prefer mmdebstrap mmdebstrap
+fi
+if [[ ${DOCS:-} == 1 ]]; then
+    want doxygen doxygen
+    prefer chromium chromium # for make test-docs
 fi
 if [[ $scope != build ]]; then
     want python3 python3
@@ -231,6 +235,17 @@ packages_tools() {
     packages_wanted >.tools/packages/setup-stamp
 }
 
+# What makes the reference site, in the same way.
+docs_wanted() { echo "$(.venv/bin/python --version 2>&1) $(cat scripts/requirements-docs.txt)"; }
+docs_tools() {
+    say "Sphinx in .tools/docs"
+    rm -rf .tools/docs && mkdir -p .tools && python3 -m venv .tools/docs || die "python3 -m venv failed"
+    .tools/docs/bin/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
+        -r scripts/requirements-docs.txt ||
+        die "pip could not install what scripts/requirements-docs.txt names into .tools/docs"
+    docs_wanted >.tools/docs/setup-stamp
+}
+
 # Python for arm64, which the emulator runs. apt-get has lists of its own here, and the packages of
 # this machine stay as they are. Without it the test package.arm64 is skipped.
 arm64_python() {
@@ -314,4 +329,7 @@ if [[ ${PACKAGES:-} == 1 && $scope == all ]]; then
         rm -rf .tools/debian.new
         say "a minimal root of Debian is not to be had: the test package.deb will be skipped"
     fi
+fi
+if [[ ${DOCS:-} == 1 && $scope == all ]]; then
+    [[ "$(cat .tools/docs/setup-stamp 2>/dev/null)" == "$(docs_wanted)" ]] || docs_tools
 fi
