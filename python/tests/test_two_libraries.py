@@ -12,7 +12,7 @@ from support import Worker
 
 # `first` and `second` are two packages. Each has loaded a library of its own.
 TWO = """
-import importlib.util, os, sys, threading
+import importlib.util, os, select, sys, threading
 import datablock_ctypes as first
 spec = importlib.util.spec_from_file_location(
     "second_ctypes", first.__file__, submodule_search_locations=first.__path__
@@ -143,7 +143,10 @@ if child == 0:
     links = [f"/proc/self/fd/{number}" for number in os.listdir("/proc/self/fd")]
     left = [file for file in map(os.path.realpath, links) if file.startswith(DIRECTORY)]
     os.write(1, f"{answers} {left}{os.linesep}".encode())
-    sys.stdin.readline()  # until the test ends
+    # Until the test closes the pipe. Reading would take the parent's line.
+    poll = select.poll()
+    poll.register(sys.stdin, 0)
+    poll.poll()
     os._exit(0)
 """
 
