@@ -86,7 +86,7 @@ func Diagnose(name, directory string) (*Diagnosis, error) {
 	return DiagnoseAfter(name, directory, WaitingAfter)
 }
 
-// DiagnoseAfter is Diagnose with another time for [WaitingAfter].
+// DiagnoseAfter is Diagnose with another time for [WaitingAfter]. Errors: as Diagnose.
 func DiagnoseAfter(name, directory string, waiting time.Duration) (*Diagnosis, error) {
 	found, err := recovery.DiagnoseAfter(name, directory, waiting)
 	if err != nil {

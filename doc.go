@@ -36,9 +36,14 @@
 // Timeouts are the same everywhere: 0 does not wait, [Forever] waits without a limit, any other
 // negative time is an error.
 //
-// Only one goroutine at a time may use a producer or a consumer. It need not always be the same
-// goroutine. Only Interrupt and Name may be called from any goroutine at any time. Interrupt makes
-// waiting calls end.
+// A call without a timeout waits for no other participant, unless its description says so. It may
+// make system calls.
+//
+// Only one goroutine at a time may use a producer, a consumer or an observer, and the slots and
+// guards that come from it. It need not always be the same goroutine. Only Interrupt and Name may
+// be called from any goroutine at any time. Interrupt makes waiting calls end. Every other function
+// may be called from any goroutine. A value without methods that write may be read by several
+// goroutines at a time.
 //
 // The block owns the data. A program may write to a slot from Claim to Commit or Abort, and may
 // read a message until the release. Afterwards the memory holds other data, and after Close the

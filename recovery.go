@@ -63,6 +63,7 @@ func ForceResetSlot(name, directory string, slot uint32, force bool) (RecoveryRe
 }
 
 // ForceResetAllSlots is ForceResetSlot for every slot. With force every message is discarded.
+// Errors: as ForceResetSlot.
 func ForceResetAllSlots(name, directory string, force bool) (RecoveryResult, error) {
 	result, err := recovery.ForceResetAllSlots(name, directory, force)
 	return RecoveryResult(result), public(err)
@@ -110,7 +111,7 @@ func AutoRecover(name, directory string, dryRun bool, report func(RecoveryStep))
 	return AutoRecoverAfter(name, directory, dryRun, WaitingAfter, report)
 }
 
-// AutoRecoverAfter is AutoRecover with another time for [WaitingAfter].
+// AutoRecoverAfter is AutoRecover with another time for [WaitingAfter]. Errors: as AutoRecover.
 func AutoRecoverAfter(name, directory string, dryRun bool, waiting time.Duration,
 	report func(RecoveryStep)) (int, error) {
 	var inner func(recovery.RecoveryStep)
@@ -145,6 +146,7 @@ func (r RecoveryRecord) ActionName() string { return recovery.RecoveryRecord(r).
 func (r RecoveryRecord) String() string { return recovery.RecoveryRecord(r).String() }
 
 // RecoveryLog returns the records of all recoveries of a block, oldest first. It opens read-only.
+// Errors: as [Diagnose].
 func RecoveryLog(name, directory string) ([]RecoveryRecord, error) {
 	records, err := recovery.RecoveryLog(name, directory)
 	return converted(records, func(r *recovery.RecoveryRecord) RecoveryRecord { return RecoveryRecord(*r) }),

@@ -196,7 +196,7 @@ func (c TypedConsumer[T]) Next(timeout time.Duration) (*T, ReadSlot, error) {
 }
 
 // Values iterates over the messages, as [Consumer.Messages]. Each value is in place and read-only
-// during its step of the loop.
+// during its step of the loop. Errors: as [Consumer.Messages], and as [TypedConsumer.Next].
 func (c TypedConsumer[T]) Values(timeout time.Duration) iter.Seq2[*T, error] {
 	return func(yield func(*T, error) bool) {
 		for slot, err := range c.Messages(timeout) {

@@ -58,7 +58,7 @@ func (p *Producer) Counter(i uint32) (*atomic.Uint64, error) {
 	return counter, public(err)
 }
 
-// Lock is Producer.Lock.
+// Lock is [Producer.Lock], and waits like that.
 func (c *Consumer) Lock(i uint32, timeout time.Duration) (abandoned bool, err error) {
 	abandoned, err = c.core.Lock(i, timeout)
 	return abandoned, public(err)
@@ -67,7 +67,7 @@ func (c *Consumer) Lock(i uint32, timeout time.Duration) (abandoned bool, err er
 // Unlock is Producer.Unlock.
 func (c *Consumer) Unlock(i uint32) error { return public(c.core.Unlock(i)) }
 
-// EnterZone is Producer.EnterZone.
+// EnterZone is [Producer.EnterZone], and waits like that.
 func (c *Consumer) EnterZone(anyway bool, timeout time.Duration) (Zone, error) {
 	zone, err := c.core.EnterZone(anyway, timeout)
 	return Zone(zone), public(err)
@@ -82,8 +82,9 @@ func (c *Consumer) Counter(i uint32) (*atomic.Uint64, error) {
 	return counter, public(err)
 }
 
-// WithFlexibleZone lets f read and change the zone in place. If f returns an error, panics or ends
-// its goroutine, the zone keeps its contents, and the next participant sees the zone as abandoned.
+// WithFlexibleZone lets f read and change the zone in place, and waits for it at most for the
+// timeout. If f returns an error, panics or ends its goroutine, the zone keeps its contents, and
+// the next participant sees the zone as abandoned.
 //
 // Errors: the error of f; the errors of EnterZone and LeaveZone, with a zero result.
 func WithFlexibleZone[R any](participant Zoned, timeout time.Duration, f func(zone []byte) (R, error)) (R, error) {

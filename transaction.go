@@ -96,10 +96,11 @@ func WithReadTransaction[R any](
 	return result, public(err)
 }
 
-// WithNextSlot lets f read the next message in place and returns what f returned, and true. If no
-// message comes before the timeout, WithNextSlot does not call f, and returns false and no error.
-// The message counts as read and is released in whatever way f ends. An error or a panic reaches
-// the caller unchanged. Calls may be nested if MaxPins allows it, also with a LOSSLESS consumer.
+// WithNextSlot lets f read the next message in place and returns what f returned, and true. It
+// waits for a message at most for the timeout. If no message comes before the timeout, WithNextSlot
+// does not call f, and returns false and no error. The message counts as read and is released in
+// whatever way f ends. An error or a panic reaches the caller unchanged. Calls may be nested if
+// MaxPins allows it, also with a LOSSLESS consumer.
 //
 // Errors: the error of f, with the result that f returned; the errors of Next except ErrTimeout,
 // and of Release, with a zero result.

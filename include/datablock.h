@@ -59,7 +59,10 @@
  *    one name: the other spelling of an existing block is DATABLOCK_E_INVALID. Paths are UTF-8.
  *  - A handle may be used by one thread at a time. A second thread gets DATABLOCK_E_BUSY. The
  *    exception is closing: a close from any thread makes a waiting call on the same handle return
- *    DATABLOCK_E_CLOSED. Different handles are independent.
+ *    DATABLOCK_E_CLOSED. Different handles are independent. A function without a handle may be
+ *    called from any thread.
+ *  - A function without `timeout_ms` does not wait for a message, a free slot or a lock of the
+ *    block, unless its comment says so. At most it makes system calls.
  *  - Handles are never reused: a closed, stale or zeroed handle is DATABLOCK_E_HANDLE, no crash.
  *  - The caller owns out structs. The block owns the memory that out structs point to, and that
  *    memory is valid until the slot ends.
@@ -264,10 +267,7 @@ typedef enum datablock_status {
         DATABLOCK_STATUS_FORCE_INT = 0x7fffffff
 } datablock_status;
 
-/*
- * The fixed English text of a status; "unknown status" for any other number. Static memory, never
- * NULL. Any thread.
- */
+/* The fixed English text of a status, else "unknown status". Static memory, never NULL. */
 DATABLOCK_API const char *datablock_strerror(datablock_status status);
 
 /*
@@ -433,7 +433,8 @@ DATABLOCK_API datablock_status datablock_config_init_sized(datablock_config *con
  * The same with the right size. A program calls the macro. The function of this name serves
  * programs that were compiled with the first header: the function fills the 136 bytes that a
  * datablock_config had there, and an open then uses these fields only. A binding that calls
- * functions by name, without this header's macros, calls datablock_config_init_sized.
+ * functions by name, without this header's macros, calls datablock_config_init_sized. Errors:
+ * INVALID (null, unknown policy).
  */
 DATABLOCK_API datablock_status datablock_config_init(datablock_config *config,
                                                      datablock_policy policy);
@@ -599,7 +600,7 @@ datablock_consumer_options_init_sized(datablock_consumer_options *options, size_
 
 /*
  * The same with the right size, as a macro. The function of this name fills the 120 bytes of the
- * first header: see datablock_config_init.
+ * first header: see datablock_config_init. Errors: INVALID (null).
  */
 DATABLOCK_API datablock_status datablock_consumer_options_init(datablock_consumer_options *options);
 #ifndef DATABLOCK_DECLARATIONS_ONLY
@@ -931,8 +932,7 @@ typedef enum datablock_schema_mode {
 } datablock_schema_mode;
 
 /*
- * Reads the text form, such as "schema Sample 1.0.0 { time: u64; value: f64[3]; }". Any thread, as
- * all functions of this section.
+ * Reads the text form, such as "schema Sample 1.0.0 { time: u64; value: f64[3]; }".
  * Errors: INVALID (null; or a fault in the text: the detail has line and column, the text found
  * there, and what is expected).
  */
@@ -952,7 +952,7 @@ DATABLOCK_API datablock_status datablock_schema_of_block(const char *shm_name,
 DATABLOCK_API datablock_status datablock_schema_of_consumer(datablock_consumer consumer,
                                                             datablock_schema *out);
 
-/* The same for an observer. */
+/* The same for an observer. Errors: as datablock_schema_of_consumer. */
 DATABLOCK_API datablock_status datablock_schema_of_observer(datablock_observer observer,
                                                             datablock_schema *out);
 
@@ -997,7 +997,7 @@ DATABLOCK_API datablock_status datablock_schema_lookup(const char *reference, co
 DATABLOCK_API datablock_status datablock_schema_register(const datablock_schema *schema,
                                                          const char *registry);
 
-/* Frees the memory of a schema. `schema` may be NULL, or zeroed, or freed already. */
+/* Frees the memory of a schema. `schema` may be NULL, or zeroed, or freed already. No errors. */
 DATABLOCK_API void datablock_schema_free(datablock_schema *schema);
 
 /* A struct as the macros of datablock_schema.h describe it. */
@@ -1045,6 +1045,7 @@ typedef struct datablock_participant {
     uint64_t handle;
 } datablock_participant;
 
+/* The same handle, for the functions of this section. No errors: they check the handle. */
 #ifdef DATABLOCK_DECLARATIONS_ONLY
 DATABLOCK_API datablock_participant datablock_of_producer(datablock_producer producer);
 DATABLOCK_API datablock_participant datablock_of_consumer(datablock_consumer consumer);
@@ -1084,9 +1085,8 @@ DATABLOCK_API datablock_status datablock_lock_release(datablock_participant part
 
 /* The flexible zone: memory that both sides change in place, under lock 0 only. */
 typedef struct datablock_zone {
-    /*
-     * `size` bytes, aligned to 64; all zero in a new block. Not to be used after datablock_zone_end
-     */
+    /* `size` bytes, aligned to 64; all zero in a new block. Not to be used after
+     * datablock_zone_end */
     void *data;
     size_t size; /* bytes: the block's zone_size */
     uint64_t writes; /* how often a participant has left the zone */
@@ -1130,13 +1130,13 @@ DATABLOCK_API datablock_status datablock_counter_get(datablock_participant parti
 DATABLOCK_API datablock_status datablock_counter_set(datablock_participant participant,
                                                      uint32_t counter, uint64_t value,
                                                      uint64_t *before);
-/* Adds, modulo 2^64: UINT64_MAX is minus one. */
+/* Adds, modulo 2^64: UINT64_MAX is minus one. Errors: as datablock_counter_get. */
 DATABLOCK_API datablock_status datablock_counter_add(datablock_participant participant,
                                                      uint32_t counter, uint64_t amount,
                                                      uint64_t *before);
 /*
  * Compare-and-exchange: stores `value` if the counter is `expected`. The exchange happened if and
- * only if `*before` is `expected`.
+ * only if `*before` is `expected`. Errors: as datablock_counter_get.
  */
 DATABLOCK_API datablock_status datablock_counter_exchange(datablock_participant participant,
                                                           uint32_t counter, uint64_t expected,

@@ -51,7 +51,7 @@ func (t Type) append(to []byte) []byte {
 func (t Type) String() string { return string(t.append(nil)) }
 
 // ParseCanonical reads a canonical line. It accepts only what Canonical writes. The line does not
-// contain the version.
+// contain the version. An error says what is wrong with the text.
 func ParseCanonical(line string, version Version) (*Schema, error) {
 	if len(line) > MaxText {
 		return nil, fmt.Errorf("a canonical text of %d bytes, the limit is %d", len(line), MaxText)

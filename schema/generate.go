@@ -23,6 +23,8 @@ var Languages = []string{"c", "cpp", "go", "python"}
 // Generate returns source code of a type with the schema's layout in a language. The code checks
 // the layout at compile time where the language can do so. Where a language cannot express a layout
 // (an alignment, or a gap inside packed structs), the code uses padding.
+//
+// Errors: an unknown language; a layout that Go cannot express.
 func Generate(s *Schema, language string) (string, error) {
 	switch language {
 	case "c", "cpp":

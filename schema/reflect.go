@@ -18,6 +18,8 @@ import (
 //
 // Without a name the schema has the name of the type: the result of its method DatablockSchemaName,
 // else the type's own name.
+//
+// Errors: a type that is no struct; a field that means nothing to another process; as New.
 func FromType(t reflect.Type, name string, version Version) (*Schema, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("%v is no struct: a schema describes one", t)

@@ -55,6 +55,7 @@ func NamedDirectory() bool { return os.Getenv(directoryVariable) != "" }
 
 // DefaultDirectory is $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in
 // ~/.local/share. On Windows it is %DATABLOCK_SCHEMAS%, else DataBlock\schemas in %LOCALAPPDATA%.
+// The error says that none of these is set.
 func DefaultDirectory() (Directory, error) {
 	if dir := os.Getenv(directoryVariable); dir != "" {
 		return Directory(dir), nil
@@ -190,7 +191,7 @@ func (r registration) parse(path, text string) (*Schema, error) {
 	return s, nil
 }
 
-// Lookup implements Registry.
+// Lookup implements Registry. Errors: ErrReference, ErrNotRegistered, and those of reading files.
 func (d Directory) Lookup(reference string) (*Schema, error) {
 	name, version, _ := strings.Cut(reference, "@")
 	if err := checkName(name); err != nil {
@@ -237,7 +238,8 @@ func (d Directory) Lookup(reference string) (*Schema, error) {
 	return nil, fmt.Errorf("%w: %s in %s", ErrNotRegistered, reference, where)
 }
 
-// Register implements Registry. If two processes register incompatible schemas at the same time,
+// Register implements Registry. Errors: ErrRules; a schema without a version; those of writing the
+// file. If two processes register incompatible schemas at the same time,
 // both may be refused; then neither is registered.
 func (d Directory) Register(s *Schema) error {
 	if s.Version == (Version{}) {

@@ -4,6 +4,11 @@
 // Every schema has one canonical text, whatever its source is (text, a C struct, a Go type, a NumPy
 // dtype). The BLAKE2b-256 hash of the text is the identity of the schema. docs/schema.md has the
 // grammar and the rules.
+//
+// Nothing here waits; a [Directory] reads and writes files. Every other function may be called from
+// any goroutine: a [Schema] never changes after it was made. The caller owns what a function
+// returns, and a function keeps nothing of what it is given. Sizes, offsets and alignments are
+// bytes.
 package schema
 
 import "fmt"
@@ -126,6 +131,7 @@ func (t Type) Align() uint64 {
 func (f Field) end() uint64 { return f.Offset + f.Type.Size() }
 
 // New makes a schema of a name, a version and a layout, and checks the layout.
+// The error names the field and the rule that it breaks.
 func New(name string, version Version, layout Layout) (*Schema, error) {
 	if err := checkName(name); err != nil {
 		return nil, err

@@ -18,7 +18,8 @@ func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch))
 }
 
-// ParseVersion reads "2", "2.1" or "2.1.0". Missing parts are 0.
+// ParseVersion reads "2", "2.1" or "2.1.0". Missing parts are 0. Any other text is an
+// error.
 func ParseVersion(text string) (v Version, err error) {
 	parts := strings.Split(text, ".")
 	if len(parts) > 3 {

@@ -141,6 +141,10 @@ def served(site):
         def log_message(self, *_):
             pass
 
+        def copyfile(self, source, outputfile):
+            with contextlib.suppress(ConnectionError):  # the browser has left the page
+                super().copyfile(source, outputfile)
+
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -192,7 +196,7 @@ def fit(browser, base, names):
     page.on("pageerror", lambda error: faults.append(f"{page.url}: {error}"))
     page.on("response", lambda answer: answer.ok or answer.status == 304 or faults.append(f"{answer.url} is missing"))
     for name in sorted(names):
-        page.goto(base + name)
+        page.goto(base + name, wait_until="domcontentloaded")
         width = page.evaluate("document.documentElement.scrollWidth")
         if width > NARROW:
             faults.append(f"{name} is {width} pixels wide in a window of {NARROW}")
