@@ -125,16 +125,24 @@ class Setting:
     peer: str
     slots: int = 0
     reclaim: bool = False
-    batch: int = 1
+    entries: bool = False  # slots of the ring are named by entries, as in DataBlock
+    write_batch: int = 1
+    read_batch: int = 1
 
     @property
     def title(self) -> str:
         parts = [
             f"{self.slots} slots" if self.slots else "",
             "RECLAIM" if self.reclaim else "",
-            f"batches of {self.batch}" if self.batch > 1 else "",
+            "slots by entry" if self.entries else "",
+            self.batches(),
         ]
         return ", ".join(part for part in parts if part)
+
+    def batches(self) -> str:
+        if self.read_batch == 1:
+            return ""
+        return f"{'batches' if self.write_batch > 1 else 'reads batches'} of {self.read_batch}"
 
 
 @dataclass(frozen=True)
@@ -176,7 +184,9 @@ class Entry:
             "size": self.case.size,
             "slots": self.setting.slots or SLOTS[self.case.size],
             "reclaim": int(self.setting.reclaim),
-            "batch": self.setting.batch,
+            "entries": int(self.setting.entries),
+            "write_batch": self.setting.write_batch,
+            "read_batch": self.setting.read_batch,
             "block": int(self.case.block),
             "rest": REST if self.case.block and not self.case.python else 0,
             "durable": 0,
@@ -201,10 +211,18 @@ LARGE = (
     Setting(DATABLOCK, slots=64, reclaim=True),
     Setting(RING, slots=2),
 )
-ONE_WAY = [Case(f"{named(size)} one way", "time", size) for size in (64, 4 * KB)] + [
-    Case(f"{named(MB)} one way", "time", MB, more=LARGE)
+BY_ENTRY = (Setting(RING, entries=True),)
+ONE_WAY = [
+    Case(f"{named(64)} one way", "time", 64, more=BY_ENTRY),
+    Case(f"{named(4 * KB)} one way", "time", 4 * KB, more=BY_ENTRY),
+    Case(f"{named(MB)} one way", "time", MB, more=LARGE),
 ]
-SMALL = (Setting(DATABLOCK, slots=1024), Setting(DATABLOCK, slots=256, batch=BATCH))
+SMALL = (
+    Setting(DATABLOCK, slots=1024),
+    Setting(DATABLOCK, slots=256, write_batch=BATCH, read_batch=BATCH),
+    Setting(DATABLOCK, slots=256, read_batch=BATCH),
+    *BY_ENTRY,
+)
 STREAM = [
     Case(f"{named(64)} stream", "rate", 64, more=SMALL),
     Case(f"{named(4 * KB)} stream", "rate", 4 * KB),
@@ -212,10 +230,11 @@ STREAM = [
     Case(f"{named(MB)} stream", "rate", MB, more=LARGE),
 ]
 WAKE = Case("64 B wake-up", "time", 64, block=True)
+IN_BATCHES = (Setting("py-datablock-inplace", read_batch=BATCH),)
 PYTHON = [
     Case("Python 64 B one way, polling", "time", 64, python=True),
     Case("Python 64 B one way, waiting", "time", 64, block=True, python=True),
-    Case("Python 64 B stream", "rate", 64, python=True),
+    Case("Python 64 B stream", "rate", 64, python=True, more=IN_BATCHES),
     Case("Python 1 MB stream", "rate", MB, python=True),
 ]
 CASES = [*ONE_WAY, *STREAM, WAKE, *PYTHON]

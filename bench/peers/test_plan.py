@@ -16,7 +16,18 @@ from peers.plan import ALL, BY_NAME, CASES, DATABLOCK, RING, SLOTS, entries  # n
 from peers.results import Results, Run  # noqa: E402
 from peers.stage import POINTS, Distance, PeerStage, remove_leftovers  # noqa: E402
 
-ROLE_OPTIONS = {"size", "slots", "reclaim", "batch", "block", "rest", "durable", "side"}
+ROLE_OPTIONS = {
+    "size",
+    "slots",
+    "reclaim",
+    "entries",
+    "write_batch",
+    "read_batch",
+    "block",
+    "rest",
+    "durable",
+    "side",
+}
 
 
 def test_every_peer_has_a_program_in_the_tree() -> None:

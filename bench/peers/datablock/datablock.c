@@ -33,8 +33,8 @@ static void must(datablock_status status, const char *call) {
 
 #define MUST(call) must(call, #call)
 
-static size_t batch_given(void) {
-    size_t batch = whole_argument("batch");
+static size_t batch_given(const char *side) {
+    size_t batch = whole_argument(side);
     if (batch < 1 || batch > MOST) {
         die("a batch of %zu messages: 1 to %d", batch, MOST);
     }
@@ -54,7 +54,7 @@ static void out_open(struct out *o, const char *name) {
     }
     MUST(datablock_producer_open(name, &config, &o->producer));
     o->timeout = timeout_given();
-    o->batch = batch_given();
+    o->batch = batch_given("write_batch");
     o->collected = 0;
     o->buffer = o->batch > 1 ? (unsigned char *)buffer_of(o->batch * config.slot_size) : NULL;
 }
@@ -75,7 +75,7 @@ static void in_open(struct in *i, const char *name) {
     }
     must(status, "datablock_consumer_open");
     i->timeout = timeout_given();
-    i->batch = batch_given();
+    i->batch = batch_given("read_batch");
     i->count = i->taken = 0;
 }
 

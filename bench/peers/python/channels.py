@@ -9,7 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from multiprocessing import shared_memory
 from typing import Any
 
@@ -64,6 +65,7 @@ class DataBlock(Peer):
         import datablock_ctypes
 
         self.api = datablock_ctypes
+        self.read_batch = int(options["read_batch"])
         # A stream waits, as programs are written.
         self.wait = None if self.block or options["role"] != "pong" else 0
         self.ends: list[Any] = []
@@ -112,6 +114,15 @@ class DataBlock(Peer):
             end.close()
 
 
+def batches(consumer: Any, most: int, target: memoryview) -> Iterator[memoryview]:
+    """Copies the messages of one batch after the other out of their slots."""
+    while True:
+        with consumer.read_many(most) as batch:
+            for message in batch:
+                target[:] = message
+                yield target
+
+
 class InPlace(DataBlock):
     """DataBlock: sent as above, and copied out of a held slot."""
 
@@ -119,6 +130,8 @@ class InPlace(DataBlock):
         consumer = self.consumer(name)
         target = memoryview(bytearray(self.size))
         read, poll = consumer.read, consumer.try_read
+        if self.read_batch > 1:
+            return partial(next, batches(consumer, self.read_batch, target))
 
         def wait() -> Any:
             with read() as slot:
