@@ -63,10 +63,11 @@
 
 /*
  * Loads of the next entry by a read that does not wait. In C only a read that follows a read
- * without a message polls: leaving the call and coming back takes longer than a few loads.
+ * without a message polls: leaving the call and coming back takes longer than a few loads. C pauses
+ * once, after the last load.
  */
 #define DATABLOCK_TUNING_POLL_LOOKS_GO 4
-#define DATABLOCK_TUNING_POLL_LOOKS_C 8
+#define DATABLOCK_TUNING_POLL_LOOKS_C 16
 
 /*
  * The back-off of a consumer: about twice the time in which a producer fills a cache line of

@@ -36,9 +36,10 @@ const (
 	HeldLaterNs = 20_000_000 // the interval of these polls
 
 	// Loads of the next entry by a read that does not wait. In C only a read that follows a read
-	// without a message polls: leaving the call and coming back takes longer than a few loads.
+	// without a message polls: leaving the call and coming back takes longer than a few loads. C
+	// pauses once, after the last load.
 	PollLooksGo = 4
-	PollLooksC  = 8
+	PollLooksC  = 16
 
 	// The back-off of a consumer: about twice the time in which a producer fills a cache line of
 	// entries. A Go producer is slower.

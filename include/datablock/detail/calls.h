@@ -202,7 +202,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
                                            c->polling) &&
                         looks < DATABLOCK_TUNING_POLL_LOOKS_C;
          looks++) {
-        datablock_inline_pause();
+        /* without a pause, in which the message would come later */
     }
     if (DATABLOCK_LIKELY(found == DATABLOCK_INLINE_MESSAGE)) {
         if (DATABLOCK_UNLIKELY(c->polling)) {
@@ -214,6 +214,7 @@ DATABLOCK_INLINE datablock_inline_found datablock_inline_look_for(datablock_inli
     } else {
         c->near_producer = 0;
         c->polling = 1;
+        datablock_inline_pause();
         if (timeout_ms != 0 || !datablock_inline_idle(c)) {
             found = DATABLOCK_INLINE_SLOW;
         }

@@ -147,9 +147,10 @@ DATABLOCK_INLINE void datablock_inline_own(const datablock_inline_block *b, uint
 
 /*
  * Producer.refill: frees every retired slot that no hazard pointer names. The slot that was retired
- * first is used first. The scan begins after the last retirement that the scan serves.
+ * first is used first. The scan begins after the last retirement that the scan serves. With `own`
+ * this core then owns the first lines of these slots.
  */
-DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
+DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p, bool own) {
     const datablock_inline_block *b = &p->block;
     __atomic_add_fetch(datablock_inline_u64(b->data, DATABLOCK_LAYOUT_SCAN_EPOCH), 1,
                        DATABLOCK_ORDER_SCAN_EPOCH_ADD);
@@ -173,7 +174,7 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p) {
         p->pinned[p->pins[i] / 64] = 0;
     }
     p->retired_count = kept;
-    for (uint32_t i = p->free_count; i-- > before;) {
+    for (uint32_t i = p->free_count; own && i-- > before;) {
         datablock_inline_own(b, p->free_slots[i], 1);
     }
     p->pinned_scans = kept == 0 ? 0 : p->pinned_scans + 1;
@@ -295,7 +296,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
         datablock_inline_reclaim(p);
     }
     if (p->free_count == 0 || datablock_inline_eager(p)) {
-        datablock_inline_refill(p);
+        datablock_inline_refill(p, true);
     }
     const uint64_t *place = datablock_inline_next_entry(p);
     if (p->free_count == 0 || ((p->expected[p->ring_index] & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0 &&
@@ -309,14 +310,15 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
 /*
  * Producer.prepareNext: after a publication, does what the next claim would do before its message:
  * it scans hazard pointers when no slot is free, and loads the cursors when the low watermark is
- * too far behind. The thread alternates with the consumer, which has its message already.
+ * too far behind. The thread alternates with the consumer, which has its message already. Lines are
+ * owned slot by slot then (own_next): those of all slots at once would delay the next message.
  */
 DATABLOCK_INLINE_COLD void datablock_inline_prepare_next(datablock_inline_producer *p) {
     if ((p->block.flags & DATABLOCK_INLINE_ROOM) != 0) {
         return;
     }
     if (p->free_count == 0) {
-        datablock_inline_refill(p);
+        datablock_inline_refill(p, false);
     }
     if (!datablock_inline_gate(p)) {
         datablock_inline_rescan(p);
@@ -328,17 +330,15 @@ DATABLOCK_INLINE_COLD void datablock_inline_prepare_next(datablock_inline_produc
 }
 
 /*
- * Producer.ownNext: after a message of `length` bytes, owns as much of the next slot. The thread
- * alternates with the consumer and would wait for these lines in the next message. In a block of
- * big slots the next slot is not known yet.
+ * Producer.ownNext: after a message of `length` bytes, owns as much of the next slot, and its first
+ * line at least. The thread alternates with the consumer and would wait for these lines in the next
+ * message. In a block of big slots the next slot is not known yet.
  */
 DATABLOCK_INLINE_COLD void datablock_inline_own_next(const datablock_inline_producer *p,
                                                      uint64_t length) {
-    if (p->free_count != 0 && length > DATABLOCK_LAYOUT_SLOT_HEADER &&
-        p->block.slot_size < DATABLOCK_TUNING_BIG_SLOT) {
-        datablock_inline_own(&p->block, p->free_slots[p->free_count - 1],
-                             length < DATABLOCK_TUNING_OWN_AHEAD ? length
-                                                                 : DATABLOCK_TUNING_OWN_AHEAD);
+    if (p->free_count != 0 && p->block.slot_size < DATABLOCK_TUNING_BIG_SLOT) {
+        uint64_t bytes = length < DATABLOCK_TUNING_OWN_AHEAD ? length : DATABLOCK_TUNING_OWN_AHEAD;
+        datablock_inline_own(&p->block, p->free_slots[p->free_count - 1], bytes == 0 ? 1 : bytes);
     }
 }
 

@@ -157,7 +157,9 @@ func (p *Producer) reclaim() {
 // first.
 func (p *Producer) hasSlot() bool {
 	if p.freeCount == 0 || p.eager() {
+		before := p.freeCount
 		p.refill()
+		p.own(p.free[before:p.freeCount])
 	}
 	return p.freeCount != 0
 }
@@ -177,21 +179,19 @@ func (p *Producer) retire(slot uint32) {
 	p.retireCount++
 }
 
-// refill frees every retired slot that no hazard pointer names. The slot that was retired first is
-// used first. The scan begins after the last retirement that it serves. scan_epoch shows consumers
-// that a scan has begun (see Consumer.hold). Then this core takes the first lines of these slots
-// from the cores of the readers, all at once: each message alone would wait for its own lines.
-func (p *Producer) refill() {
-	before := p.freeCount
-	p.scan()
-	for _, slot := range slices.Backward(p.free[before:p.freeCount]) {
+// own makes this core the owner of the first lines of free slots, which readers have as well. It
+// takes all of them at once: each message alone would wait for its own lines.
+func (p *Producer) own(free []uint32) {
+	for _, slot := range slices.Backward(free) {
 		platform.OwnForWrite(&p.slotsPtr.At(slot)[0], 2)
 		crash.Point("claim.owned")
 	}
 }
 
-// scan is refill without the ownership of the lines.
-func (p *Producer) scan() {
+// refill frees every retired slot that no hazard pointer names. The slot that was retired first is
+// used first. The scan begins after the last retirement that it serves. scan_epoch shows consumers
+// that a scan has begun (see Consumer.hold).
+func (p *Producer) refill() {
 	p.ScanEpoch.Add(1)
 	*p.Data.Plain64(layout.MetricScans)++
 	crash.Point("claim.scan")

@@ -188,24 +188,27 @@ func (p *Producer) prepareClaim(timeout time.Duration) error {
 
 // prepareNext does, after a publication, what the next claim would do before its message: it scans
 // hazard pointers when no slot is free, and loads the cursors when the low watermark is too far
-// behind. The process alternates with the consumer, which has its message already.
+// behind. The process alternates with the consumer, which has its message already. Lines are owned
+// slot by slot then (ownNext): those of all slots at once would delay the next message.
 func (p *Producer) prepareNext() {
 	if p.Block.Flags&stateRoom != 0 {
 		return
 	}
-	p.hasSlot()
+	if p.freeCount == 0 {
+		p.refill()
+	}
 	p.gate()
 	if !p.slowPathPending && p.expected[p.place()]&layout.EntryFence == 0 {
 		p.fastPathEnd = p.fastPathLimit()
 	}
 }
 
-// ownNext owns, after a message of this length, as much of the next slot. The process alternates
-// with the consumer, and would wait for these lines in the next message. In a block of big slots
-// the next slot is not known yet.
+// ownNext owns, after a message of this length, as much of the next slot, and its first line at
+// least. The process alternates with the consumer, and would wait for these lines in the next
+// message. In a block of big slots the next slot is not known yet.
 func (p *Producer) ownNext(length int) {
-	if p.freeCount != 0 && length > layout.SlotHeader && p.SlotBytes < bigSlot {
-		lines := 1 + (min(length, layout.OwnAhead)+layout.SlotHeader-1)/layout.SlotHeader
+	if p.freeCount != 0 && p.SlotBytes < bigSlot {
+		lines := 2 + (min(max(length, 1), layout.OwnAhead)-1)/layout.SlotHeader
 		platform.OwnForWrite(&p.slotsPtr.At(p.free[p.freeCount-1])[0], lines)
 		crash.Point("claim.owned")
 	}
