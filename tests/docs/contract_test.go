@@ -58,6 +58,20 @@ var aspects = map[string][]aspect{
 			words(`goroutine`), words(`every other function may be called from any goroutine`), nil},
 		{"errors", words(`\berror\b`), words(`errors?\b|Err[A-Z]\w+|fails`), nil, nil},
 	},
+	"Python": {
+		{"units", words(`\b(timeout|wait|retention)\b`), nil, words(`timeouts are seconds`), nil},
+		{"units", words(`\b(length|size|capacity|alignment|most|first|\w+_ns|\w+_size)\b`),
+			words(`\b(bytes|nanoseconds|messages|number)\b`), nil, nil},
+		{"ownership", words(`-> .*(memoryview|NDArray|ReadSlot|ReadBatch|WriteSlot)`),
+			words(`in place|cop(y|ies)|until|valid|\bheld\b|ends when|releases`), nil, nil},
+		{"ownership", words(`.`), nil, words(`owns what a function returns, unless .*in place`), nil},
+		{"blocking", words(`\btimeout\b`), words(`\bwait(s|ing)?\b|raises as|see .\w+`), nil, nil},
+		{"blocking", words(`.`), nil,
+			words(`a call without a timeout does not wait for a message, a free slot or a lock`), nil},
+		{"thread safety", words(`.`), nil,
+			words(`one thread at a time may use .*every other function may be called from any thread`), nil},
+		{"errors", words(`.`), words(`raises?\b|does nothing|see .\w+\.\w+`), nil, words(`^property`)},
+	},
 	"C++": {
 		{"units", words(`\btimeout_ms\b`), nil, words(`timeouts are milliseconds`), nil},
 		{"units", words(`\b(length|capacity|size|alignment|count|threshold|timeout|\w+_ms|\w+_ns)\b`),
@@ -205,4 +219,12 @@ func functionsOfGo(t *testing.T, folder string) (found []described) {
 func TestEveryFunctionOfGoStatesItsContract(t *testing.T) {
 	testContract(t, "Go", functionsOfGo(t, "."), 90)
 	testContract(t, "Go", functionsOfGo(t, "schema"), 15)
+}
+
+func TestEveryFunctionOfPythonStatesItsContract(t *testing.T) {
+	var functions []described
+	for _, f := range imported(t).Functions {
+		functions = append(functions, described{f[0], f[1], f[2], f[3], f[4]})
+	}
+	testContract(t, "Python", functions, 130)
 }
