@@ -221,7 +221,8 @@ export class ReadSlot {
     readonly record: Fields;
     /**
      * Ends the hold. Does nothing the second time. Errors: Overrun and Fenced (discard what was
-     * computed from the message), Invalid (LOSSLESS: an earlier message is still held).
+     * computed from the message), Invalid (LOSSLESS: an earlier message is still held; this hold then
+     * lasts until the consumer is closed, so release in the order of the reads).
      */
     release(): void;
 }

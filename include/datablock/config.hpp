@@ -87,7 +87,7 @@ public:
     /*
      * Adds the schema to a registry. To add the same schema again does nothing.
      * Errors: invalid (the schema has no version), schema (the schema breaks the version rules),
-     * access, system.
+     * access, no_space, system.
      */
     void enroll(const std::string &registry = {}) const {
         check(datablock_schema_register(

@@ -17,7 +17,7 @@ import (
 type aspect struct {
 	name     string
 	concerns *regexp.Regexp
-	own      *regexp.Regexp // in the comment, or, except units, in that of the group
+	own      *regexp.Regexp // in the comment, or in that of the group, if not ownOnly
 	heading  *regexp.Regexp // in the heading; nil: the heading cannot state it for a function
 	spares   *regexp.Regexp // what the declaration states itself, or cannot need; nil: none
 }
@@ -70,7 +70,7 @@ var aspects = map[string][]aspect{
 			words(`a call without a timeout does not wait for a message, a free slot or a lock`), nil},
 		{"thread safety", words(`.`), nil,
 			words(`one thread at a time may use .*every other function may be called from any thread`), nil},
-		{"errors", words(`.`), words(`raises?\b|does nothing|see .\w+\.\w+`), nil, words(`^property`)},
+		{"errors", words(`.`), words(`raises?\b|does nothing|see .\w+`), nil, words(`^property`)},
 	},
 	"Rust": {
 		{"units", words(`\b(length|size|alignment|len|limit|count|\w+_size|\w+_ns|\w+_ms|\w+_bytes)\b`),
@@ -127,7 +127,8 @@ func (d described) lacks(a aspect) bool {
 	if !a.concerns.MatchString(d.declaration) || a.spares != nil && a.spares.MatchString(d.declaration) {
 		return false
 	}
-	if a.own != nil && (a.own.MatchString(d.comment) || a.name != "units" && a.own.MatchString(d.group)) {
+	ownOnly := a.name == "units" || a.name == "blocking" // the group has such words by chance
+	if a.own != nil && (a.own.MatchString(d.comment) || !ownOnly && a.own.MatchString(d.group)) {
 		return false
 	}
 	return a.heading == nil || !a.heading.MatchString(d.heading)

@@ -30,7 +30,8 @@ def describe(name, what, within, group=""):
         return
     declaration = f"{type(what).__name__} {name}{inspect.signature(function)}"
     heading = " ".join((package.__doc__ + within.__doc__).split())
-    functions.append([name, declaration, inspect.getdoc(what) or "", group, heading])
+    comment = " ".join((inspect.getdoc(what) or "").split())
+    functions.append([name, declaration, comment, group, heading])
 
 def describe_all(within):
     for name in within.__all__:
@@ -42,7 +43,10 @@ def describe_all(within):
                    for m, f in vars(c).items() if not m.startswith("_") or m in SPECIAL}
             for member, f in own.items():
                 if member != "__init__":
-                    describe(f"{name}.{member}", f, within, inspect.getdoc(what))
+                    group = inspect.getdoc(what)
+                    if not member.startswith("_"):
+                        group = group.split("Opening raises")[0]
+                    describe(f"{name}.{member}", f, within, group)
                 elif not dataclasses.is_dataclass(what) and {"name", "timeout"} & set(inspect.signature(f).parameters):
                     f.__doc__ = what.__doc__
                     describe(name, f, within)
