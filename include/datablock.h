@@ -638,8 +638,8 @@ DATABLOCK_API datablock_status datablock_consumer_resumed(datablock_consumer con
 DATABLOCK_API datablock_status datablock_consumer_close(datablock_consumer consumer);
 
 /*
- * Reads the next message, and holds the message in place until datablock_read_end. A consumer may
- * hold up to max_pins messages at once.
+ * Waits for the next message, and holds the message in place until datablock_read_end. A consumer
+ * may hold up to max_pins messages at once.
  * Errors:
  *     INVALID     null, timeout
  *     TIMEOUT
@@ -981,7 +981,7 @@ DATABLOCK_API datablock_status datablock_schema_check(const datablock_schema *pr
  * NULL: $DATABLOCK_SCHEMAS, else datablock/schemas in $XDG_DATA_HOME, else in ~/.local/share; on
  * Windows %DATABLOCK_SCHEMAS%, else DataBlock\schemas in %LOCALAPPDATA%. Reads files.
  * Errors: INVALID (null, the reference, a relative path), NOT_FOUND (the detail lists the versions
- * that exist), SYSTEM (the directory, or a file of that version that was changed).
+ * that exist), ACCESS, SYSTEM (the directory, or a file of that version that was changed).
  */
 DATABLOCK_API datablock_status datablock_schema_lookup(const char *reference, const char *registry,
                                                        datablock_schema *out);
@@ -991,8 +991,8 @@ DATABLOCK_API datablock_status datablock_schema_lookup(const char *reference, co
  * same schema again does nothing.
  * Errors: INVALID (null, no version), SCHEMA (the schema breaks the version rules of
  * docs/schema.md, or that version is registered as another struct: the detail names a version that
- * is free and right, and the fields), SYSTEM (also: a file of that name and major version was
- * changed).
+ * is free and right, and the fields), ACCESS, NO_SPACE, SYSTEM (also: a file of that name and major
+ * version was changed).
  */
 DATABLOCK_API datablock_status datablock_schema_register(const datablock_schema *schema,
                                                          const char *registry);

@@ -40,7 +40,9 @@
  * RULES THAT HOLD EVERYWHERE
  *
  *  - Timeouts are milliseconds. 0 does not wait, -1 (datablock::for_ever) waits for ever, and a
- *    positive number is the longest wait. Any other negative number is error::invalid.
+ *    positive number is the longest wait. Any other negative number is error::invalid. A function
+ *    without `timeout_ms` does not wait for a message, a free slot or a lock of the block, unless
+ *    its comment says so.
  *  - A status other than DATABLOCK_OK is thrown: TIMEOUT as datablock::timeout_error, each other
  *    status as its own type in datablock::error. All these types derive from datablock::exception.
  *    A program decides by status(). what() is the sentence of datablock_error_detail():
@@ -50,12 +52,14 @@
  *  - A transaction publishes, or counts as good, only if the program leaves it in the ordinary way.
  *    A transaction that is left by an exception publishes nothing, and the exception arrives
  *    unchanged.
- *  - A producer, a consumer, and the objects made from them belong to one thread at a time, as in
- *    C. Only close() may be called from another thread, and ends a wait. Different objects are
- *    independent.
+ *  - A producer, a consumer, an observer, and the objects made from them belong to one thread at a
+ *    time, as in C. Only close() may be called from another thread, and ends a wait. Different
+ *    objects are independent. A function without such an object may be called from any thread.
  *  - Views (WriteSlot, ReadSlot, the results of data(), bytes(), text() and as()) point into the
  *    block. They are valid until the transaction, the guard, or the iterator's step ends. To read
  *    through a view afterwards is to read through a dangling pointer.
+ *  - Arguments are read during the call only, unless the comment of the class says otherwise. The
+ *    caller owns what a function returns by value.
  *  - A close() from another thread does not wait for the use of a view, and unmaps the view's
  *    memory. Producer::write and write_bytes, TypedProducer::send, write_batch, Consumer::next and
  *    try_next, and Observer copy inside the call, and close() waits for that call. These functions

@@ -119,6 +119,7 @@ public:
         }
     }
 
+    /* The number of messages that are held. */
     std::size_t size() const noexcept { return count_; }
     bool empty() const noexcept { return count_ == 0; }
     /* Valid while the batch is held. i < size(). */
@@ -129,6 +130,7 @@ public:
         return slot;
     }
 
+    /* Goes through the batch, and is valid until the batch changes. */
     class iterator {
     public:
         using iterator_category = std::input_iterator_tag;

@@ -87,7 +87,7 @@ public:
     /*
      * Adds the schema to a registry. To add the same schema again does nothing.
      * Errors: invalid (the schema has no version), schema (the schema breaks the version rules),
-     * access, system.
+     * access, no_space, system.
      */
     void enroll(const std::string &registry = {}) const {
         check(datablock_schema_register(
@@ -99,14 +99,19 @@ public:
         check(datablock_zone_schema_of_block(detail::name_for_c(name), &schema));
         return Schema(schema);
     }
-    /* Of a struct that DATABLOCK_DESCRIBE, in datablock_schema.hpp, describes. */
+    /*
+     * Of a struct that DATABLOCK_DESCRIBE, in datablock_schema.hpp, describes. Errors: invalid (a
+     * name that is none, members that overlap).
+     */
     template <typename T> static Schema of();
 
-    /* The one line that the hash is made of. */
+    /* The one line that the hash is made of, and the hash. Valid as long as any copy of this. */
     std::string_view canonical() const noexcept { return schema_->canonical; }
     const std::uint8_t (&hash() const noexcept)[32] { return schema_->hash; }
+    /* Of the struct, in bytes. */
     std::uint64_t size() const noexcept { return schema_->bytes; }
     std::uint32_t alignment() const noexcept { return schema_->alignment; }
+    /* The version, which is no part of line and hash. */
     std::uint32_t major_version() const noexcept { return schema_->major; }
     std::uint32_t minor_version() const noexcept { return schema_->minor; }
     std::uint32_t patch_version() const noexcept { return schema_->patch; }
@@ -147,14 +152,15 @@ private:
 };
 
 /*
- * datablock_config, which defines each setting, with owned strings. Every setter returns *this:
+ * datablock_config, which defines each setting, with owned strings. Setters check nothing: a wrong
+ * setting is an error of Producer. Every setter returns *this:
  *
  *     Config(Policy::ring).slot_count(64).slot_size(4096)
  *     Config::of<Sample>(Policy::single)
  */
 class Config {
 public:
-    /* The defaults of the policy. slot_size has no default. */
+    /* The defaults of the policy. slot_size has no default. Errors: invalid (no such policy). */
     explicit Config(Policy policy = Policy::ring) {
         check(datablock_config_init_sized(&config_, sizeof config_,
                                           static_cast<datablock_policy>(policy)));
@@ -251,7 +257,10 @@ private:
     std::string secret_, registry_;
 };
 
-/* datablock_consumer_options, which defines each setting, with owned strings. */
+/*
+ * datablock_consumer_options, which defines each setting, with owned strings. Setters check
+ * nothing: a wrong setting is an error of Consumer and Observer. Every setter returns *this.
+ */
 class ConsumerOptions {
 public:
     ConsumerOptions() { check(datablock_consumer_options_init_sized(&options_, sizeof options_)); }

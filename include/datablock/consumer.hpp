@@ -264,13 +264,17 @@ public:
     /* The same; empty on a timeout. */
     template <typename T> std::optional<T> try_next(std::int64_t timeout_ms = 0);
 
-    /* For loops: begin() waits for the first message, for ever. */
+    /*
+     * For loops: begin() waits for the first message, for ever. Errors: as
+     * DataBlockSlotIterator::operator++.
+     */
     DataBlockSlotIterator begin();
     DataBlockSlotEnd end() const noexcept { return {}; }
 
     /*
      * The messages until none comes within the timeout, or the stream ends; 0: the messages that
-     * are there already. The range refers to this consumer.
+     * are there already. The range refers to this consumer. Throws nothing: the loop waits, and
+     * throws as DataBlockSlotIterator::operator++.
      */
     DataBlockSlotRange slots(std::int64_t timeout_ms);
 

@@ -105,7 +105,10 @@ private:
     detail::Hold hold_;
 };
 
-/* The same on an iterator, with this call's timeout. */
+/*
+ * The next message behind an iterator, with this call's timeout. Waits and errors: as on a
+ * Consumer; also overrun and fenced of the message that the iterator held.
+ */
 template <typename F>
 detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64_t timeout_ms,
                                      F &&f) {
@@ -113,11 +116,13 @@ detail::NextResult<F> with_next_slot(DataBlockSlotIterator &iterator, std::int64
     return detail::next_slot(iterator.consumer_, iterator.reader_, timeout_ms, std::forward<F>(f));
 }
 
+/* The messages of a consumer for a loop. Refers to the consumer, which must outlive the range. */
 class DataBlockSlotRange {
 public:
+    /* Does not wait. The timeout is that of each step. */
     DataBlockSlotRange(Consumer &consumer, std::int64_t timeout_ms) noexcept
         : consumer_(&consumer), timeout_ms_(timeout_ms) {}
-    /* Waits for the first message. */
+    /* Waits for the first message. Errors: as DataBlockSlotIterator::operator++. */
     DataBlockSlotIterator begin() const {
         DataBlockSlotIterator first(*consumer_, timeout_ms_);
         ++first;

@@ -219,7 +219,7 @@ public:
                                          bool force = false) noexcept {
         return datablock_evict_consumer(detail::name_or_refusal(name), row, force);
     }
-    /* auto_recover() beside the other repairs. */
+    /* auto_recover() beside the other repairs. Errors: as recovery::auto_recover. */
     static std::vector<RecoveryStep> auto_recover(const std::string &name, bool dry_run = true) {
         return recovery::auto_recover(name, dry_run);
     }

@@ -146,7 +146,7 @@ public:
 
     /*
      * f(T &) fills the message in place. The contents are arbitrary before. If f throws, nothing is
-     * published. Returns the id.
+     * published. Returns the id. Waits and errors: as with_write_transaction.
      */
     template <typename F> std::uint64_t send_in_place(std::int64_t timeout_ms, F &&f) {
         return with_write_transaction(*this, timeout_ms, [&f](WriteSlot &slot) {

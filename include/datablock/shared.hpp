@@ -38,7 +38,7 @@ public:
         : participant_(datablock_of_producer(producer.for_c())) {}
     SharedParticipant(const Consumer &consumer) noexcept
         : participant_(datablock_of_consumer(consumer.for_c())) {}
-    /* For functions of datablock.h. */
+    /* For functions of datablock.h. The Producer or the Consumer closes the handle. */
     datablock_participant for_c() const noexcept { return participant_; }
 
 private:
@@ -139,6 +139,7 @@ std::invoke_result_t<F, FlexibleZone &> with_flexible_zone(SharedParticipant par
 class FlexibleZone {
 public:
     void *data() const noexcept { return zone_.data; }
+    /* Bytes: the block's zone_size. */
     std::size_t size() const noexcept { return zone_.size; }
     /* How often a participant has left the zone so far; 0: the zone is all zero. */
     std::uint64_t writes() const noexcept { return zone_.writes; }
@@ -161,9 +162,10 @@ private:
 };
 
 /*
- * Lets f change the zone, under lock 0, and returns what f returns. If f throws, the zone is left
- * with its contents at that time, and the next participant finds the zone abandoned. With `anyway`
- * the call enters the zone also when the contents are not what was left there.
+ * Lets f change the zone, under lock 0, and returns what f returns. Waits for the lock, as
+ * SharedSpinLock::acquire. If f throws, the zone is left with its contents at that time, and the
+ * next participant finds the zone abandoned. With `anyway` the call enters the zone also when the
+ * contents are not what was left there.
  * Errors: timeout_error, checksum, invalid (this participant is in the zone already), fenced,
  * closed, busy, handle.
  */

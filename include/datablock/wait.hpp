@@ -92,6 +92,7 @@ public:
 
     /* Whether the last wait has found consumer `i` ready. i < size(). */
     bool ready(std::size_t i) const noexcept { return ready_[i]; }
+    /* The number of consumers. */
     std::size_t size() const noexcept { return consumers_.size(); }
 
 private:
@@ -100,8 +101,8 @@ private:
 };
 
 /*
- * The same for two or more given consumers: which of them are ready, all false if none became ready
- * in time. Allocates nothing.
+ * WaitSet::wait for the given consumers: which of them are ready, all false if none became ready in
+ * time. Allocates nothing. Waits and errors: as WaitSet::wait.
  */
 template <typename... Consumers>
 std::array<bool, sizeof...(Consumers)> wait_any(std::int64_t timeout_ms,

@@ -15,6 +15,17 @@ a message::
         for slot in consumer:
             print(slot.id, slot.array("f4").mean())
 
+These rules hold everywhere:
+
+- Timeouts are seconds. None waits for ever, 0 does not wait. A call without a timeout does not wait
+  for a message, a free slot or a lock of the block, unless its docstring says so.
+- One thread at a time may use a `Producer`, `Consumer` or `Observer`, and what was obtained from
+  it. Any thread may call `close`. Every other function may be called from any thread.
+- The caller owns what a function returns, unless the docstring says that the result is in place.
+  Such a result is memory of the block, and is valid until the slot or the batch ends.
+- Errors are subclasses of `DataBlockError`. A closed object raises `Closed`. A slot, batch or guard
+  that has ended raises `Invalid`. In a forked child the library raises `Forked`.
+
 The package is pure Python over ctypes. Only arrays need NumPy. ``datablock.h`` is the
 specification: it holds wherever a docstring says nothing.
 """

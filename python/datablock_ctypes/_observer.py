@@ -231,7 +231,7 @@ class Observer(Bound):
             del error  # its traceback has this frame: the object would wait for the collector
 
     def close(self) -> None:
-        """Leave the block. Any thread may call this, also repeatedly."""
+        """Leave the block. Any thread may call this. Does nothing the second time."""
         self._closed = True
         status = self._link.close()
         if status != 0:

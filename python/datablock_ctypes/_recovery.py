@@ -24,7 +24,7 @@ from ._types import (
 
 
 def version() -> tuple[int, int, int]:
-    """Return the version of the loaded library: major, minor, patch."""
+    """Return the version of the loaded library: major, minor, patch. Raises as `load`."""
     number: int = library().datablock_version()
     return number // 1_000_000, number // 1000 % 1000, number % 1000
 
@@ -134,7 +134,8 @@ def unlink(name: StrPath, *, force: bool = False) -> None:
 def is_process_alive(pid: int) -> bool:
     """Whether a process with this pid runs in this pid namespace. Any thread.
 
-    The answer is informational: the library judges by liveness leases, never by pids.
+    The answer is informational: the library judges by liveness leases, never by pids. Raises
+    `Invalid` (not a number of 64 bits).
     """
     return bool(library().datablock_is_process_alive(unsigned("pid", pid, 64)))
 

@@ -61,7 +61,8 @@ class SharedSpinLock(Bound):
 
     The lock is recursive: an owner that acquires it again must release it as often. The library
     takes the lock of a dead owner back, whatever ended the owner. It never takes the lock of a
-    living owner. The thread that uses the participant uses the lock.
+    living owner. The thread that uses the participant uses the lock. Entering waits and raises as
+    `acquire`; leaving raises as `release`.
     """
 
     def __init__(self, participant: Sharer, index: int, timeout: float | None) -> None:
@@ -193,7 +194,10 @@ class FlexibleZone(Bound):
     An exception in the block leaves the zone as it was. If the zone has a schema, ``zone["gain"] =
     2.0`` and ``zone["gain"]`` are its fields in that copy. A scalar field gives its value.
 
-    Entering waits up to the timeout. It raises `Timeout`, and `Checksum` unless ``anyway`` is true.
+    Entering waits up to the timeout. It raises `Timeout`, `Invalid` (this participant is inside
+    already), `Closed`, `Busy`, and `Checksum` unless ``anyway`` is true. Leaving raises `Fenced`
+    (lock 0 was taken away), and `Invalid` when `data` has another size than before: then the zone
+    is as it was.
     """
 
     _hint = "copy the contents, bytes(zone.data)"
@@ -380,7 +384,10 @@ class Counter(Bound):
 
 
 class Counters(Bound):
-    """The block's counters: ``producer.counters[2].add(1)``."""
+    """The block's counters: ``producer.counters[2].add(1)``.
+
+    A number that is not 0 to 7 raises IndexError.
+    """
 
     def __init__(self, participant: Sharer) -> None:
         self._participant = participant

@@ -106,10 +106,10 @@ def with_next_slot(
         if result:
             use(result.value)
 
-    The result is false when no message came within ``timeout`` seconds. ``f`` was then not called.
-    There is no default value: None is what ``f`` returned, and never means "no message". ``source``
-    is a `Consumer`, or its iterator, whose last slot ends first. A message counts as read when
-    ``f`` raises.
+    Waits up to ``timeout`` seconds. The result is false when no message came in this time. ``f``
+    was then not called. There is no default value: None is what ``f`` returned, and never means "no
+    message". ``source`` is a `Consumer`, or its iterator, whose last slot ends first. A message
+    counts as read when ``f`` raises.
 
     Raises `Closed`, `Superseded`, `Overrun`, `Lost`, `Fenced`, `Busy`, `Corrupt` as
     `Consumer.read`, and the exceptions of ``f``.

@@ -22,7 +22,7 @@ INVALID = int(Status.INVALID)
 
 
 class WriteSlot(Bound):
-    """A claimed slot. See `Producer.write`.
+    """A claimed slot, to be filled in place. See `Producer.write`.
 
     ``id`` is the number that the message will have. ``index`` is the number of the slot in the
     diagnosis. ``capacity`` is the size of the slot in bytes.

@@ -90,7 +90,7 @@ async def wait_any(consumers: Iterable[Consumer], timeout: float | None = None) 
 async def read(consumer: Consumer, timeout: float | None = None) -> AsyncIterator[ReadSlot]:
     """Hold the next message in place: ``async with aio.read(consumer) as slot``.
 
-    Raises as `Consumer.read`.
+    Waits and raises as `Consumer.read`.
     """
     with _begun(
         await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))
@@ -104,7 +104,7 @@ async def read_many(
 ) -> AsyncIterator[ReadBatch]:
     """Hold up to ``most`` present messages: ``async with aio.read_many(consumer, 100) as batch``.
 
-    Waits for the first message only. Raises as `Consumer.read_many`.
+    The messages are in place. Waits for the first message only. Raises as `Consumer.read_many`.
     """
     with _begun(
         await _begin(consumer, timeout, lambda wait: ReadBatch(consumer, most, wait))
@@ -113,7 +113,7 @@ async def read_many(
 
 
 async def receive(consumer: Consumer, timeout: float | None = None) -> bytes:
-    """Return a copy of the next message. Raises as `Consumer.receive`."""
+    """Return a copy of the next message. Waits and raises as `Consumer.receive`."""
     with _begun(
         await _begin(consumer, timeout, lambda wait: ReadSlot(consumer, wait, None))
     ) as slot:
@@ -133,7 +133,7 @@ def messages(consumer: Consumer, timeout: float | None = None) -> AsyncSlotItera
 
 
 class AsyncSlotIterator(Bound):
-    """The result of `messages`."""
+    """The result of `messages`, which says how it waits and what it raises."""
 
     def __init__(self, consumer: Consumer, timeout: float | None) -> None:
         self._consumer = consumer
@@ -166,7 +166,8 @@ class AsyncSlotIterator(Bound):
 async def write(producer: Producer, timeout: float | None = None) -> AsyncIterator[WriteSlot]:
     """Claim a slot, for ``async with aio.write(producer) as slot``. The end of the block publishes.
 
-    An exception publishes nothing. Raises as `Producer.write`.
+    The slot is filled in place. An exception publishes nothing. Waits and raises as
+    `Producer.write`.
     """
     with _begun(await _claim(producer, timeout)) as slot:
         yield slot
@@ -175,7 +176,7 @@ async def write(producer: Producer, timeout: float | None = None) -> AsyncIterat
 async def send(
     producer: Producer, data: Buffer | NDArray[Any], timeout: float | None = None
 ) -> int:
-    """Publish a copy of ``data``, and return its id. Raises as `Producer.send`."""
+    """Publish a copy of ``data``, and return its id. Waits and raises as `Producer.send`."""
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any
     await _vacant([producer])
@@ -194,9 +195,9 @@ async def send(
 async def send_many(producer: Producer, messages: Messages, timeout: float | None = None) -> int:
     """Publish copies of several messages, and return how many were published.
 
-    The result is less than the number of messages if the time ran out after the first one. Raises
-    as `Producer.send_many`. The attribute ``sent`` of an exception, also of a cancellation, is the
-    number of published messages.
+    The result is less than the number of messages if the time ran out after the first one. Waits
+    and raises as `Producer.send_many`. The attribute ``sent`` of an exception, also of a
+    cancellation, is the number of published messages.
     """
     deadline = _deadline(timeout)
     await asyncio.sleep(0)  # as in wait_any

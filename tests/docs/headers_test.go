@@ -15,6 +15,7 @@ type header struct {
 	types     map[string]bool
 	constants map[string]bool // and macros with arguments
 	words     map[string]bool // every identifier in it
+	described []described     // every function, constructors and operators included
 }
 
 var (
@@ -36,7 +37,7 @@ var (
 // declared reads public headers. It understands the part of C++ that they use.
 func declared(t *testing.T, patterns ...string) *header {
 	t.Helper()
-	h := &header{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}}
+	h := &header{map[string]bool{}, map[string]bool{}, map[string]bool{}, map[string]bool{}, nil}
 	for _, pattern := range patterns {
 		files, err := filepath.Glob(filepath.Join(root(t), "include", pattern))
 		if err != nil || len(files) == 0 {
@@ -53,22 +54,34 @@ func declared(t *testing.T, patterns ...string) *header {
 	return h
 }
 
-func (h *header) read(text string) {
-	text = noCode.ReplaceAllString(text, " ")
+func (h *header) read(original string) {
+	text := noCode.ReplaceAllStringFunc(original, blanks)
 	for _, w := range word.FindAllString(text, -1) {
 		h.words[w] = true
 	}
 	for _, m := range macro.FindAllStringSubmatch(text, -1) {
 		h.constants[m[1]] = true
 	}
-	s := scanner{header: h, text: directive.ReplaceAllString(text, "")}
+	s := scanner{header: h, original: original, text: directive.ReplaceAllStringFunc(text, blanks)}
 	s.declarations("", true, "")
+}
+
+// blanks has a blank for each byte, so that what follows keeps its place.
+func blanks(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r == '\n' {
+			return r
+		}
+		return ' '
+	}, text)
 }
 
 type scanner struct {
 	*header
-	text string
-	at   int
+	original       string
+	text           string // without comments, directives and literals
+	at             int
+	comment, group string // of the declaration, and of the class that it is in
 }
 
 // declarations reads the contents of a namespace or a class up to the closing brace. `access` is
@@ -84,7 +97,8 @@ func (s *scanner) declarations(prefix string, reachable bool, access string) {
 			parentheses--
 		case ';':
 			if parentheses == 0 {
-				s.declaration(prefix, pending(), visible)
+				s.comments(start)
+				s.declaration(prefix, pending()+";", visible)
 				start = s.at + 1
 			}
 		case ':':
@@ -97,6 +111,7 @@ func (s *scanner) declarations(prefix string, reachable bool, access string) {
 				s.skip()
 				continue
 			}
+			s.comments(start)
 			s.braces(prefix, pending(), visible)
 			start = s.at
 			continue
@@ -144,7 +159,10 @@ func (s *scanner) braces(prefix, pending string, visible bool) {
 		if strings.Contains(pending, "struct ") {
 			access = "public"
 		}
+		outside := s.group
+		s.group, s.comment = s.comment, ""
 		s.declarations(prefix+name+"::", visible, access)
+		s.group, s.comment = outside, ""
 		return
 	}
 	s.declaration(prefix, pending, visible)
@@ -152,6 +170,10 @@ func (s *scanner) braces(prefix, pending string, visible bool) {
 }
 
 func (s *scanner) declaration(prefix, text string, visible bool) {
+	if visible {
+		s.describe(prefix, text)
+	}
+	text = strings.TrimSuffix(text, ";")
 	if !visible || strings.Contains(text, "friend ") || strings.Contains(text, "typedef ") ||
 		strings.Contains(text, "operator") || strings.HasSuffix(text, "= delete") {
 		return

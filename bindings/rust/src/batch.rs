@@ -67,7 +67,8 @@ impl<'c> ReadBatch<'c> {
         (0..self.len()).filter_map(|i| self.get(i))
     }
 
-    /// Releases the first `count` messages. The others stay held.
+    /// Releases the first `count` messages. The others stay held. Errors: `Invalid` (more messages
+    /// than are held), and as [`release`](ReadBatch::release).
     pub fn release_first(&mut self, count: usize) -> Result<()> {
         if count > self.len() {
             return Err(Error::invalid(format!("{count} messages to release, of {}", self.len())));
@@ -85,8 +86,8 @@ impl<'c> ReadBatch<'c> {
         check(status)
     }
 
-    /// Releases all messages, and reports a failure: after [`Error::Overrun`] and [`Error::Fenced`]
-    /// discard what was computed from them.
+    /// Releases all messages, and reports a failure. Errors: [`Error::Overrun`] and
+    /// [`Error::Fenced`]: discard what was computed from the messages.
     pub fn release(mut self) -> Result<()> {
         self.release_first(self.len())
     }

@@ -60,6 +60,7 @@ pub enum BlockState {
 }
 
 /// Lists the blocks of a directory by name; `None` is the default directory. Changes nothing.
+/// Errors: `NotFound` (the directory), `Access`, `Invalid`, `System`.
 pub fn list(directory: Option<&Path>) -> Result<Vec<BlockInfo>> {
     let directory = text::optional_path(directory)?;
     let mut room = 64;
@@ -105,6 +106,9 @@ fn info(of: &sys::datablock_block_info) -> BlockInfo {
 
 /// Removes a block. While participants live the call is refused, unless `force` is set: then the
 /// participants get [`Error::Superseded`](crate::Error::Superseded).
+///
+/// Errors: `NotFound`, `ProducerActive`, `Busy`, `Access`, `Corrupt` (not a block: remove the file
+/// by hand), `Invalid`, `System`.
 pub fn unlink(name: impl AsRef<Path>, force: bool) -> Result<()> {
     let name = text::path(name.as_ref())?;
     let flags = if force { sys::DATABLOCK_FLAG_FORCE } else { 0 };

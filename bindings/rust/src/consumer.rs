@@ -79,7 +79,7 @@ impl Consumer {
         Consumer { handle, held: Held::new() }
     }
 
-    /// Attaches with the default options.
+    /// Attaches with the default options. Errors: as [`ConsumerOptions::open`].
     pub fn open(name: impl AsRef<Path>) -> Result<Consumer> {
         ConsumerOptions::new().open(name)
     }
@@ -90,7 +90,12 @@ impl Consumer {
     }
 
     /// Reads the next message in place, and holds it until the slot is released or dropped. A
-    /// consumer may hold up to `max_pins` messages.
+    /// consumer may hold up to `max_pins` messages. Waits for a message that is not there yet.
+    ///
+    /// Errors: `Timeout`, `NoProducer`, `Closed` (the end of the stream), `Superseded`, `Lost` and
+    /// `Checksum` (the next call continues behind the message), `Overrun` (this LOSSLESS consumer
+    /// was evicted: attach again), `Fenced` (attach again), `Busy` (`max_pins` messages are held),
+    /// `Corrupt`.
     #[inline]
     pub fn read(&self, timeout: impl Into<Timeout>) -> Result<ReadSlot<'_>> {
         let timeout = timeout.into().0;
@@ -98,7 +103,7 @@ impl Consumer {
     }
 
     /// Reads the next message in place if it is there. `None`: there is no message now, with or
-    /// without a producer.
+    /// without a producer. Other errors: as [`read`](Consumer::read).
     #[inline]
     pub fn try_read(&self) -> Result<Option<ReadSlot<'_>>> {
         match self.hold(|out| unsafe { sys::datablock_read_begin(self.handle, 0, out) }) {
@@ -108,12 +113,18 @@ impl Consumer {
         }
     }
 
-    /// Reads message `id` if it is there. The cursor does not move.
+    /// Reads message `id` if it is there. The cursor does not move. Errors: `NotFound` (not yet
+    /// written), `Overrun` (overwritten), `Lost`, `Checksum`, `Fenced`, `Busy` (`max_pins` messages
+    /// are held), `Corrupt`.
     pub fn read_at(&self, id: u64) -> Result<ReadSlot<'_>> {
         self.hold(|out| unsafe { sys::datablock_read_at(self.handle, id, out) }).map_err(failed)
     }
 
     /// Reads message `id`, and waits for it if it is not written yet. The cursor does not move.
+    ///
+    /// Errors: as [`read`](Consumer::read); also `Overrun` (overwritten), `Closed` and `Superseded`
+    /// (the message will never come), `Invalid` (without a limit this LOSSLESS consumer would wait
+    /// for ever for itself).
     pub fn read_id(&self, id: u64, timeout: impl Into<Timeout>) -> Result<ReadSlot<'_>> {
         let timeout = timeout.into().0;
         self.hold(|out| unsafe { sys::datablock_read_id(self.handle, id, timeout, out) }).map_err(failed)
@@ -158,7 +169,8 @@ impl Consumer {
 
     /// Copies the next message into `bytes`, which gets the length of the message, and releases it.
     /// The copy is no hold: the call may be made while messages are held, of fewer than `max_pins`.
-    /// After an error the contents of `bytes` are arbitrary.
+    /// After an error the contents of `bytes` are arbitrary. Waits and errors: as
+    /// [`read`](Consumer::read) and [`ReadSlot::release`].
     pub fn receive(&self, bytes: &mut Vec<u8>, timeout: impl Into<Timeout>) -> Result<Message> {
         let timeout = timeout.into().0;
         bytes.clear();
@@ -191,7 +203,8 @@ impl Consumer {
     }
 
     /// Copies the next message as a value. [`Error::Invalid`]: the message is shorter than the
-    /// type. Then the message counts as read.
+    /// type. Then the message counts as read. Waits and errors otherwise: as
+    /// [`receive`](Consumer::receive).
     pub fn receive_value<T: Plain>(&self, timeout: impl Into<Timeout>) -> Result<(T, Message)> {
         let mut value = std::mem::MaybeUninit::<T>::uninit();
         let mut copied = sys::datablock_copied::default();
@@ -216,7 +229,8 @@ impl Consumer {
     }
 
     /// Reads the messages that are there, up to `limit`, in place. Waits for the first one only.
-    /// One hold of a LOSSLESS consumer covers the whole batch.
+    /// One hold of a LOSSLESS consumer covers the whole batch. Errors: as
+    /// [`read`](Consumer::read); also `Invalid` (a limit of 0).
     pub fn read_many(&self, limit: usize, timeout: impl Into<Timeout>) -> Result<ReadBatch<'_>> {
         ReadBatch::read(self, limit, timeout.into())
     }
@@ -243,24 +257,24 @@ impl Consumer {
         Messages { consumer: self, timeout: timeout.into(), ended: false }
     }
 
-    /// Whether a durable consumer continues at the cursor that was kept.
+    /// Whether a durable consumer continues at the cursor that was kept. No errors of its own.
     pub fn resumed(&self) -> Result<bool> {
         let mut resumed = false;
         check(unsafe { sys::datablock_consumer_resumed(self.handle, &mut resumed) })?;
         Ok(resumed)
     }
 
-    /// The schema of the block. [`Error::Schema`]: the block has none.
+    /// The schema of the block. Errors: `Schema` (the block has none), `Corrupt`.
     pub fn schema(&self) -> Result<Schema> {
         Schema::made(|out| unsafe { sys::datablock_schema_of_consumer(self.handle, out) })
     }
 
-    /// The schema of the flexible zone.
+    /// The schema of the flexible zone. Errors: as [`schema`](Consumer::schema).
     pub fn zone_schema(&self) -> Result<Schema> {
         Schema::made(|out| unsafe { sys::datablock_zone_schema_of_consumer(self.handle, out) })
     }
 
-    /// Detaches, and reports a failure. The row of a durable consumer stays.
+    /// Detaches, and reports a failure. The row of a durable consumer stays. No errors of its own.
     pub fn close(self) -> Result<()> {
         let handle = std::mem::ManuallyDrop::new(self).handle;
         check(unsafe { sys::datablock_consumer_close(handle) })
@@ -476,13 +490,14 @@ impl ReadSlot<'_> {
         plain::values(self.data())
     }
 
-    /// Compares the message with its checksum.
+    /// Compares the message with its checksum. Errors: `Checksum` (discard what was computed from
+    /// the message; it is still held), `Invalid` (the message has no checksum).
     pub fn verify(&self) -> Result<()> {
         check(unsafe { sys::datablock_read_verify(self.consumer.handle, self.slot()) })
     }
 
-    /// Releases the message, and reports a failure: after [`Error::Overrun`] and [`Error::Fenced`]
-    /// discard what was computed from the message.
+    /// Releases the message, and reports a failure. Errors: [`Error::Overrun`] and
+    /// [`Error::Fenced`]: discard what was computed from the message.
     ///
     /// LOSSLESS messages are released in the order of their reads. [`Error::Invalid`]: an earlier
     /// message is still held. The release of that message then releases this one too.
@@ -494,6 +509,9 @@ impl ReadSlot<'_> {
 
     /// Releases the message as if it had not been read: the next read returns it again. Only the
     /// message that was read last can be undone.
+    ///
+    /// Errors: `Invalid` (a later message was read, or this one was read by its id: then the
+    /// message is released), `Fenced` (nothing is redelivered).
     pub fn undo(self) -> Result<()> {
         let status = unsafe { sys::datablock_read_undo(self.consumer.handle, self.slot()) };
         if status == sys::DATABLOCK_E_INVALID {

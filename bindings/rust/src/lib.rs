@@ -39,6 +39,18 @@
 //! uses a handle, and everything that was obtained from it. [`Schema`] and [`Waker`] are both. The
 //! functions of [`recovery`], [`list`] and [`unlink`] may be called by every thread.
 //!
+//! # Waiting
+//!
+//! A function that takes a [`Timeout`] waits at most so long. Every other function waits for no
+//! message, no free slot and no lock of the block.
+//!
+//! # Errors
+//!
+//! The documentation of a function lists the variants of [`Error`] that it returns. Every function
+//! may also return [`Error::Forked`] in a forked child, [`Error::Busy`] in a signal handler that
+//! interrupts a call, [`Error::System`] after the descriptors of a handle were closed, and
+//! [`Error::Panic`]. A function without errors of its own returns only these.
+//!
 //! # What the crate does not hide
 //!
 //! * If another process truncates a block's file, the next access through a slot raises SIGBUS.

@@ -56,17 +56,24 @@ impl Observer {
         Observer { handle, not_sync: PhantomData }
     }
 
-    /// Opens a block with the default options, with or without a producer.
+    /// Opens a block with the default options, with or without a producer. Errors: as
+    /// [`ObserverOptions::open`].
     pub fn open(name: impl AsRef<Path>) -> Result<Observer> {
         ObserverOptions::new().open(name)
     }
 
-    /// Copies the newest message into `bytes`, which gets the length of the message. Does not wait.
+    /// Copies the newest message into `bytes`, which gets the length of the message. After an error
+    /// the contents of `bytes` are arbitrary.
+    ///
+    /// Errors: `NotFound` (no message yet), `Overrun` (the producer was faster at each attempt),
+    /// `Checksum`, `Superseded` (noticed within 100 ms: open again), `Corrupt`.
     pub fn newest(&self, bytes: &mut Vec<u8>) -> Result<Observation> {
         self.copy(sys::DATABLOCK_NEWEST, bytes)
     }
 
-    /// Copies message `id` into `bytes`, which gets the length of the message. Does not wait.
+    /// Copies message `id` into `bytes`, which gets the length of the message. Errors: as
+    /// [`newest`](Observer::newest); `NotFound` (not written yet), `Overrun` (overwritten, perhaps
+    /// during the copy), `Lost`.
     pub fn read_at(&self, id: u64, bytes: &mut Vec<u8>) -> Result<Observation> {
         self.copy(id, bytes)
     }
@@ -98,12 +105,12 @@ impl Observer {
         }
     }
 
-    /// The schema of the block. [`Error::Schema`](crate::Error::Schema): the block has none.
+    /// The schema of the block. Errors: `Schema` (the block has none), `Corrupt`.
     pub fn schema(&self) -> Result<Schema> {
         Schema::made(|out| unsafe { sys::datablock_schema_of_observer(self.handle, out) })
     }
 
-    /// Releases the block, and reports a failure.
+    /// Releases the block, and reports a failure. No errors of its own.
     pub fn close(self) -> Result<()> {
         let handle = std::mem::ManuallyDrop::new(self).handle;
         check(unsafe { sys::datablock_observer_close(handle) })

@@ -267,7 +267,7 @@ impl ProducerOptions {
         slot_size: u64,
         /// Slots in addition to the slots of the ring, at least 2.
         spare_slots: u32,
-        /// The alignment of a payload: a power of two from 64 to 4096; by default 64.
+        /// The alignment of a payload in bytes: a power of two from 64 to 4096; by default 64.
         alignment: u32,
         /// How many consumers can be attached at once, 1 to 255; by default 16.
         consumer_limit: u32,
@@ -343,6 +343,9 @@ impl ProducerOptions {
 
     /// Creates the block of this name or absolute path, or takes over the block that is there.
     /// After a takeover ids continue, and attached consumers notice nothing.
+    ///
+    /// Errors: `Invalid`, `ProducerActive`, `Access`, `Secret`, `Corrupt`, `Version`, `Geometry`,
+    /// `Schema`, `NoSpace`, `NotFound` (the directory, the registered schema), `System`.
     pub fn open(&self, name: impl AsRef<Path>) -> Result<Producer> {
         let name = text::path(name.as_ref())?;
         let held = self.common.hold()?;
@@ -459,7 +462,12 @@ impl ConsumerOptions {
 
     common_setters!();
 
-    /// Attaches to the block of this name or absolute path.
+    /// Attaches to the block of this name or absolute path. Waits for a block that does not exist
+    /// yet if [`wait`](Self::wait) is set.
+    ///
+    /// Errors: `Invalid` (also: LOSSLESS on a block that forbids it), `Timeout` (no such block in
+    /// time), `NotFound`, `Access`, `Secret`, `Corrupt`, `Version`, `Schema`, `Full`, `NoSpare`,
+    /// `Busy` (a consumer of the durable name is attached), `Superseded`, `System`.
     pub fn open(&self, name: impl AsRef<Path>) -> Result<Consumer> {
         let name = text::path(name.as_ref())?;
         let own_name = text::optional(self.name.as_deref())?;
@@ -499,7 +507,8 @@ impl ObserverOptions {
     }
     common_setters!();
 
-    /// Opens the block of this name or absolute path for observation.
+    /// Opens the block of this name or absolute path for observation. Errors: `Invalid`,
+    /// `NotFound`, `Access`, `Secret`, `Schema`, `Corrupt`, `Version`, `System`.
     pub fn open(&self, name: impl AsRef<Path>) -> Result<Observer> {
         let name = text::path(name.as_ref())?;
         let held = self.common.hold()?;

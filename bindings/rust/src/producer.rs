@@ -67,7 +67,8 @@ impl Producer {
         ProducerOptions::new(policy)
     }
 
-    /// Publishes a copy of the bytes as the next message, and returns its id.
+    /// Publishes a copy of the bytes as the next message, and returns its id. Waits and errors: as
+    /// [`claim`](Producer::claim) and [`WriteSlot::commit`]. After an error nothing was published.
     pub fn send(&mut self, bytes: &[u8], timeout: impl Into<Timeout>) -> Result<u64> {
         let (mut id, timeout) = (0, timeout.into().0);
         // SAFETY: the library reads the bytes during the call only.
@@ -78,13 +79,15 @@ impl Producer {
         Ok(id)
     }
 
-    /// Publishes a copy of a value as the next message, and returns its id.
+    /// Publishes a copy of a value as the next message, and returns its id. Waits and errors: as
+    /// [`send`](Producer::send).
     pub fn send_value<T: Plain>(&mut self, value: &T, timeout: impl Into<Timeout>) -> Result<u64> {
         self.send(plain::bytes_of(value), timeout)
     }
 
     /// Publishes copies of several messages, in order. Each is published by itself. After an error
-    /// [`BatchError::written`] of them are published.
+    /// [`BatchError::written`] of them are published. The timeout is for the whole call. Waits and
+    /// errors: as [`send`](Producer::send).
     pub fn send_many<T: AsRef<[u8]>>(
         &mut self,
         messages: &[T],
@@ -111,7 +114,13 @@ impl Producer {
         check(status).map_err(|error| BatchError { written, error })
     }
 
-    /// Claims a slot for the next message. The compiler sees that there is one claim at a time:
+    /// Claims a slot for the next message. Waits while a LOSSLESS consumer has yet to read the
+    /// message that would be overwritten, or while fewer than `min_consumers` are attached.
+    ///
+    /// Errors: `Timeout`, `Superseded` (another producer replaced the block: open again),
+    /// `Corrupt`, `Invalid` (a claim was forgotten, and is still open).
+    ///
+    /// The compiler sees that there is one claim at a time:
     ///
     /// ```compile_fail,E0499
     /// # fn two(mut producer: datablock::Producer) -> datablock::Result<()> {
@@ -130,7 +139,8 @@ impl Producer {
     }
 
     /// Claims a slot without waiting. `None`: a LOSSLESS consumer has yet to read the message that
-    /// would be overwritten, or `min_consumers` are not there.
+    /// would be overwritten, or `min_consumers` are not there. Other errors: as
+    /// [`claim`](Producer::claim).
     #[inline]
     pub fn try_claim(&mut self) -> Result<Option<WriteSlot<'_>>> {
         match self.begin(Timeout::NONE) {
@@ -145,7 +155,7 @@ impl Producer {
         unsafe { sys::datablock_write_begin(self.handle, timeout.0, &mut self.slot) }
     }
 
-    /// The id of the next message.
+    /// The id of the next message. No errors of its own.
     pub fn next_id(&self) -> Result<u64> {
         let mut id = 0;
         check(unsafe { sys::datablock_producer_next_id(self.handle, &mut id) })?;
@@ -153,7 +163,7 @@ impl Producer {
     }
 
     /// Ends the stream, and reports a failure. Consumers read what is left, and then get
-    /// [`Error::Closed`]. A slot cannot outlive its producer:
+    /// [`Error::Closed`]. No errors of its own. A slot cannot outlive its producer:
     ///
     /// ```compile_fail,E0505
     /// # fn late(mut producer: datablock::Producer) -> datablock::Result<()> {
@@ -267,19 +277,21 @@ impl WriteSlot<'_> {
         plain::value_mut(self.data_mut())
     }
 
-    /// As many values as there is room for.
+    /// As many values as there is room for. Errors: as [`value_mut`](WriteSlot::value_mut).
     pub fn values_mut<T: Plain>(&mut self) -> Result<&mut [T]> {
         plain::values_mut(self.data_mut())
     }
 
     /// On a block with [`Checksum::Manual`](crate::Checksum::Manual): stores the checksum of the
-    /// first `length` bytes. A commit of that length publishes the checksum.
+    /// first `length` bytes. A commit of that length publishes the checksum. Errors: `Invalid` (a
+    /// length above that of the slot; a block without checksums).
     pub fn checksum(&mut self, length: usize) -> Result<()> {
         check(unsafe { sys::datablock_write_checksum(self.producer.handle, &self.producer.slot, length) })
     }
 
     /// Publishes the first `length` bytes, atomically, and returns the id. After an error nothing
-    /// was published, and the claim has ended.
+    /// was published, and the claim has ended. Errors: `Invalid` (a length above that of the slot,
+    /// or below that of the schema), `Fenced`, `Superseded`.
     #[inline]
     pub fn commit(self, length: usize) -> Result<u64> {
         let status =
@@ -292,13 +304,15 @@ impl WriteSlot<'_> {
         Ok(std::mem::ManuallyDrop::new(self).producer.slot.id)
     }
 
-    /// Writes a value to the beginning of the slot, and publishes it.
+    /// Writes a value to the beginning of the slot, and publishes it. Errors: as
+    /// [`value_mut`](WriteSlot::value_mut) and [`commit`](WriteSlot::commit).
     pub fn commit_value<T: Plain>(mut self, value: &T) -> Result<u64> {
         *self.value_mut()? = *value;
         self.commit(std::mem::size_of::<T>())
     }
 
-    /// Gives the slot back unpublished, and reports a failure.
+    /// Gives the slot back unpublished, and reports a failure. Errors: `Invalid` (a recovery has
+    /// ended the claim).
     pub fn abort(self) -> Result<()> {
         let this = std::mem::ManuallyDrop::new(self);
         check(unsafe { sys::datablock_write_abort(this.producer.handle, &this.producer.slot) })

@@ -27,7 +27,8 @@ pub trait Record: Plain {
     fn schema_text() -> String;
 
     /// The schema of this struct, for [`ProducerOptions::schema`](crate::ProducerOptions::schema)
-    /// and [`ConsumerOptions::schema`](crate::ConsumerOptions::schema).
+    /// and [`ConsumerOptions::schema`](crate::ConsumerOptions::schema). Errors: as
+    /// [`Schema::parse`].
     fn schema() -> Result<Schema> {
         Schema::parse(&Self::schema_text())
     }

@@ -54,14 +54,14 @@ impl Schema {
         Schema::made(|out| unsafe { sys::datablock_schema_parse(text.as_ptr(), out) })
     }
 
-    /// The schema of a block, also without a producer. [`Error::Schema`](crate::Error::Schema): the
-    /// block has none.
+    /// The schema of a block, also without a producer. Errors: `Schema` (the block has none),
+    /// `NotFound`, `Access`, `Corrupt`, `Version`, `Invalid`, `System`.
     pub fn of_block(name: impl AsRef<Path>) -> Result<Schema> {
         let name = text::path(name.as_ref())?;
         Schema::made(|out| unsafe { sys::datablock_schema_of_block(name.as_ptr(), out) })
     }
 
-    /// The schema of the flexible zone of a block.
+    /// The schema of the flexible zone of a block. Errors: as [`of_block`](Schema::of_block).
     pub fn of_zone(name: impl AsRef<Path>) -> Result<Schema> {
         let name = text::path(name.as_ref())?;
         Schema::made(|out| unsafe { sys::datablock_zone_schema_of_block(name.as_ptr(), out) })
@@ -69,7 +69,8 @@ impl Schema {
 
     /// The newest schema that a reference (`"SensorReading@2.1"`) names in a registry. `None` is
     /// the registry of `$DATABLOCK_SCHEMAS`, else `datablock/schemas` in `$XDG_DATA_HOME`, else in
-    /// `~/.local/share`.
+    /// `~/.local/share`. Errors: `Invalid` (the reference, a relative path), `NotFound` (the text
+    /// lists the versions that exist), `Access`, `System`.
     pub fn lookup(reference: &str, registry: Option<&Path>) -> Result<Schema> {
         let reference = text::text(reference.as_bytes())?;
         let registry = text::optional_path(registry)?;
@@ -78,7 +79,9 @@ impl Schema {
         })
     }
 
-    /// Adds the schema to a registry.
+    /// Adds the schema to a registry. To add the same schema again does nothing. Errors: `Invalid`
+    /// (no version), `Schema` (the version rules, or another struct of that version), `Access`,
+    /// `NoSpace`, `System`.
     pub fn register(&self, registry: Option<&Path>) -> Result<()> {
         let registry = text::optional_path(registry)?;
         check(unsafe { sys::datablock_schema_register(self.as_ptr(), text::pointer(&registry)) })
@@ -108,7 +111,7 @@ impl Schema {
         self.0 .0.bytes
     }
 
-    /// The alignment of the struct.
+    /// The alignment of the struct, in bytes.
     pub fn alignment(&self) -> u32 {
         self.0 .0.alignment
     }

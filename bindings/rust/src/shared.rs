@@ -48,7 +48,8 @@ impl sealed::Sealed for Consumer {
 /// ```
 pub trait Participant: sealed::Sealed {
     /// Acquires one of the eight locks, 0 to 7. Lock 0 protects the zone. The lock is recursive.
-    /// The lock of a dead owner is taken back.
+    /// The lock of a dead owner is taken back. Waits for a living owner. Errors: `Timeout` (the
+    /// text names the owner), `Invalid` (no such lock).
     fn lock(&self, lock: u32, timeout: impl Into<Timeout>) -> Result<LockGuard<'_>>
     where
         Self: Sized,
@@ -60,6 +61,8 @@ pub trait Participant: sealed::Sealed {
 
     /// Enters the zone, under lock 0. [`Error::Checksum`](crate::Error::Checksum): the contents are
     /// not what the last participant left there; see [`zone_anyway`](Participant::zone_anyway).
+    /// Waits and errors otherwise: as [`lock`](Participant::lock); also `Invalid` (this participant
+    /// is in the zone, or owns lock 0, already).
     fn zone(&self, timeout: impl Into<Timeout>) -> Result<Zone<'_>>
     where
         Self: Sized,
@@ -67,7 +70,8 @@ pub trait Participant: sealed::Sealed {
         enter(self.handle(), 0, timeout.into())
     }
 
-    /// Enters the zone whatever its contents, to restore them.
+    /// Enters the zone whatever its contents, to restore them. Waits and errors: as
+    /// [`zone`](Participant::zone), without `Checksum`.
     fn zone_anyway(&self, timeout: impl Into<Timeout>) -> Result<Zone<'_>>
     where
         Self: Sized,
@@ -100,7 +104,7 @@ impl LockGuard<'_> {
         self.abandoned
     }
 
-    /// Releases the lock once, and reports a failure.
+    /// Releases the lock once, and reports a failure. Errors: `Fenced` (the lock was taken away).
     pub fn release(self) -> Result<()> {
         let this = std::mem::ManuallyDrop::new(self);
         check(unsafe { sys::datablock_lock_release(this.participant, this.lock) })
@@ -150,18 +154,20 @@ impl Zone<'_> {
         self.zone.intact
     }
 
-    /// The beginning of the zone as a value.
+    /// The beginning of the zone as a value. Errors: `Invalid` (the zone is too small for the type,
+    /// or not aligned for it).
     pub fn value_mut<T: Plain>(&mut self) -> Result<&mut T> {
         plain::value_mut(self)
     }
 
-    /// Leaves the zone, and reports a failure. The contents get a new checksum.
+    /// Leaves the zone, and reports a failure. The contents get a new checksum. Errors: `Fenced`
+    /// (lock 0 was taken away).
     pub fn leave(self) -> Result<()> {
         self.end(false)
     }
 
     /// Leaves the zone after a change that could not be finished: the next participant gets
-    /// [`Error::Checksum`](crate::Error::Checksum).
+    /// [`Error::Checksum`](crate::Error::Checksum). Errors: as [`leave`](Zone::leave).
     pub fn leave_spoilt(self) -> Result<()> {
         self.end(true)
     }
@@ -193,7 +199,8 @@ impl DerefMut for Zone<'_> {
     }
 }
 
-/// A counter. Each function is one atomic, sequentially consistent step.
+/// A counter. Each function is one atomic, sequentially consistent step. Errors: `Invalid` (no such
+/// counter).
 #[derive(Clone, Copy, Debug)]
 pub struct Counter<'a> {
     participant: sys::datablock_participant,

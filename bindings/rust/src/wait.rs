@@ -11,6 +11,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 ///
 /// A consumer whose stream has ended stays ready: leave it out of the next wait. No consumer may
 /// hold the attention for ever: serve each ready consumer once before the next wait.
+///
+/// Errors: `Timeout` (none is ready, with or without producers), `Invalid` (no consumers, or more
+/// than 1024).
 pub fn wait_any(consumers: &[&Consumer], timeout: impl Into<Timeout>) -> Result<Vec<usize>> {
     let handles: Vec<_> = consumers.iter().map(|consumer| consumer.handle).collect();
     let mut ready = vec![false; handles.len()];
@@ -22,7 +25,7 @@ pub fn wait_any(consumers: &[&Consumer], timeout: impl Into<Timeout>) -> Result<
 }
 
 /// As [`wait_any`], until [`Waker::wake`] is called: then the result is empty. `consumers` may be
-/// empty.
+/// empty. Errors: as [`wait_any`]; also `Busy` (another thread waits with this waker).
 pub fn wait_any_or_wake(
     consumers: &[&Consumer],
     timeout: impl Into<Timeout>,

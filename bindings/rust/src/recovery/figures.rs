@@ -80,7 +80,8 @@ impl Metrics {
     }
 }
 
-/// Reads the figures of a block in any state. Changes nothing.
+/// Reads the figures of a block in any state. Changes nothing. Errors: `NotFound`, `Access`,
+/// `Corrupt`, `Version`, `Invalid`, `System`.
 pub fn metrics(name: impl AsRef<Path>) -> Result<Metrics> {
     let name = named(name)?;
     let mut out = sys::datablock_metrics {
@@ -176,7 +177,8 @@ impl ParticipantInfo {
     }
 }
 
-/// Lists the participants by row, with dead ones whose rows still exist. Changes nothing.
+/// Lists the participants by row, with dead ones whose rows still exist. Changes nothing. Errors:
+/// `Diagnosis`.
 pub fn list_participants(name: impl AsRef<Path>) -> Result<Vec<ParticipantInfo>> {
     let name = named(name)?;
     let rows = all(|out, room| unsafe { sys::datablock_list_participants(name.as_ptr(), out, room) })?;
