@@ -220,9 +220,9 @@ export class ReadSlot {
     /** Copies of the fields of the schema. Throws SchemaError where the block has none. */
     readonly record: Fields;
     /**
-     * Ends the hold. Does nothing the second time. Errors: Overrun and Fenced (discard what was
-     * computed from the message), Invalid (LOSSLESS: an earlier message is still held; this hold then
-     * lasts until the consumer is closed, so release in the order of the reads).
+     * Ends the hold. Does nothing the second time. A LOSSLESS consumer that still holds an earlier
+     * message ends this hold together with the earlier one. Errors: Overrun and Fenced (discard what
+     * was computed from the message).
      */
     release(): void;
 }

@@ -10,11 +10,13 @@ const waiter = require('./waiter');
 const DELIVERIES = { default: 0, lossless: 1, ordered: 2, latest: 3 };
 const STARTS = { latest: 0, oldest: 1 };
 const OPTIONS = [...common, 'delivery', 'start', 'maxPins', 'durable', 'name', 'exact'];
+const STILL_HELD = [status.INVALID, status.BUSY, status.SYSTEM];
 
 // A reader of a block. No call waits on the event loop's thread.
 class Consumer {
     #handle;
     #held = new Set();
+    #late = []; // slots that the library still holds, although the program has released them
     #schema;
     #reading = false;
     #absent; // TIMEOUT or NO_PRODUCER, of the last attempt
@@ -116,6 +118,7 @@ class Consumer {
             slot.ended();
         }
         this.#handle = undefined;
+        this.#late = [];
         waiter.forget(handle);
         check(call.consumer_close(handle));
     }
@@ -147,11 +150,35 @@ class Consumer {
 
     #hold(slot) {
         const held = new ReadSlot(this, slot, {
-            release: () => this.#call((handle) => call.read_end(handle, slot)),
+            release: () => this.#release(slot),
             gone: (ended) => this.#held.delete(ended),
         });
         this.#held.add(held);
         return held;
+    }
+
+    // Ends a hold. A LOSSLESS consumer releases in the order of the reads: a later message waits
+    // for the earlier one. The library also holds a message after BUSY and SYSTEM.
+    #release(slot) {
+        const code = this.#call((handle) => call.read_end(handle, slot));
+        const later = this.#releaseLate();
+        if (STILL_HELD.includes(code)) {
+            this.#late.push(slot);
+        }
+        return code === status.INVALID || code === status.OK ? later : code;
+    }
+
+    // Ends the late holds, as far as it goes, and returns the first error.
+    #releaseLate() {
+        let first = status.OK;
+        this.#late.sort((one, other) => Number(one.id) - Number(other.id));
+        this.#late = this.#late.filter((slot) => {
+            const code = this.#call((handle) => call.read_end(handle, slot));
+            const over = !STILL_HELD.includes(code);
+            first = over && first === status.OK ? code : first;
+            return !over;
+        });
+        return first;
     }
 
     async #eventually(attempt, timeout) {

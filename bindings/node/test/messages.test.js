@@ -35,6 +35,37 @@ test('a message is written and read in place', async () => {
     done();
 });
 
+test('messages that are released in another order', () => {
+    const { producer, consumer, done } = pair({}, { delivery: 'lossless', maxPins: 3 });
+    for (let round = 0; round < 3; round++) {
+        for (let i = 0; i < 3; i++) {
+            producer.trySend(Buffer.from('x'));
+        }
+        const [first, second, third] = [consumer.tryRead(), consumer.tryRead(), consumer.tryRead()];
+        third.release();
+        third.release();
+        assert.equal(third.data.length, 0);
+        second.release();
+        producer.trySend(Buffer.from('y'));
+        assert.throws(() => consumer.tryRead(), datablock.BusyError, 'all three are held');
+        first.release();
+        consumer.tryRead().release();
+        assert.equal(consumer.tryRead(), null);
+    }
+    done();
+});
+
+test('a late release of another order ends with the consumer', () => {
+    const { producer, consumer, done } = pair({}, { delivery: 'lossless', maxPins: 2 });
+    producer.trySend(Buffer.from('x'));
+    producer.trySend(Buffer.from('y'));
+    const first = consumer.tryRead();
+    consumer.tryRead().release();
+    done();
+    first.release();
+    assert.equal(first.data.length, 0);
+});
+
 test('views end also when V8 has dropped unused code', () => {
     const script = `
         const { Producer } = require(${JSON.stringify(require.resolve('..'))});
