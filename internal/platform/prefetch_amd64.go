@@ -1,14 +1,5 @@
 package platform
 
-import "sync/atomic"
-
-// PrefetchForWrite is the write prefetch: it fetches cache lines for writing, ahead of the write.
-// The lines are the header of a slot and the beginning of its payload, the line of an entry and the
-// next line. PrefetchForWrite changes nothing and never faults.
-//
-//go:noescape
-func PrefetchForWrite(slot *uint64, entry *atomic.Uint64)
-
 // OwnForWrite makes this core the owner of consecutive lines, at least one. It stores to each of
 // them the first word that is there, and the caller is the only one that writes to these words. A
 // write prefetch does not suffice: some processors ignore it for a line that the core can read.

@@ -1,15 +1,5 @@
 #include "textflag.h"
 
-// func PrefetchForWrite(slot *uint64, entry *atomic.Uint64)
-TEXT ·PrefetchForWrite(SB), NOSPLIT, $0-16
-	MOVQ slot+0(FP), AX
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x08              // PREFETCHW (AX)
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40  // PREFETCHW 64(AX)
-	MOVQ entry+8(FP), AX
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x08
-	BYTE $0x0F; BYTE $0x0D; BYTE $0x48; BYTE $0x40
-	RET
-
 // func OwnForWrite(line *uint64, lines int)
 TEXT ·OwnForWrite(SB), NOSPLIT, $0-16
 	MOVQ line+0(FP), AX

@@ -124,8 +124,6 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	}
 	slot := p.free[s.freeCount-1]
 	header := p.slotsPtr.At(slot)
-	// Without the prefetch the locked publication would wait until another core gives the lines up.
-	platform.PrefetchForWrite(&header[0], segment.Element(p.ring, s.ringIndex))
 	crash.Point("claim.slot")
 	if p.statePtr.Load() >= layout.StateSuperseded || p.epochPtr.Load() != s.epoch {
 		p.invalidateFastPath()
