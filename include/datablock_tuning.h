@@ -37,6 +37,8 @@
 #define DATABLOCK_TUNING_RECLAIM_MOST 8
 /* Bytes of the next slot that a producer owns in advance, if it alternates with a consumer. */
 #define DATABLOCK_TUNING_OWN_AHEAD 16384
+/* Slots that a producer owns after a scan. */
+#define DATABLOCK_TUNING_OWN_MOST 1024
 /* Messages that the read prefetch is ahead, in blocks whose slots take at most this many bytes. */
 #define DATABLOCK_TUNING_READ_AHEAD 4
 #define DATABLOCK_TUNING_SMALL_BLOCK 32768

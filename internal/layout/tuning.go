@@ -18,6 +18,7 @@ const (
 	BigSlot         = 65536 // from this slot size on, in bytes, a scan costs nothing beside the message
 	ReclaimMost     = 8     // messages that a claim reclaims
 	OwnAhead        = 16384 // bytes of the next slot that a producer owns in advance, if it alternates with a consumer
+	OwnMost         = 1024  // slots that a producer owns after a scan
 	ReadAhead       = 4     // messages that the read prefetch is ahead, in a small block
 	SmallBlock      = 32768 // bytes that the slots of a small block take at most
 	LineEntries     = 8     // ring entries of a cache line

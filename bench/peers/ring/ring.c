@@ -98,6 +98,7 @@ static void out_open(struct out *o, const char *name) {
         o->named = named_at(name);
         return;
     }
+    o->named = (named_slots){.count = 0};
     o->ring = ring_at(name);
     o->ring.own = atomic_load(o->ring.head);
     o->block = whole_argument("block") != 0;
@@ -108,6 +109,7 @@ static void in_open(struct in *i, const char *name) {
         i->named = named_at(name);
         return;
     }
+    i->named = (named_slots){.count = 0};
     i->ring = ring_at(name);
     i->ring.own = atomic_load(i->ring.tail);
     i->block = whole_argument("block") != 0;

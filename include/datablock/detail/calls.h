@@ -70,10 +70,12 @@ DATABLOCK_INLINE bool datablock_inline_publish(datablock_inline_producer *p, uin
         uint8_t *payload = datablock_inline_payload(&p->block, p->slot);
         datablock_inline_hand_on(payload - DATABLOCK_LAYOUT_SLOT_HEADER);
         datablock_inline_hand_on(payload);
-        if (p->next >= p->fast_path_end) {
-            datablock_inline_prepare_next(p);
+        if (datablock_inline_is_current(p)) {
+            if (p->next >= p->fast_path_end) {
+                datablock_inline_prepare_next(p);
+            }
+            datablock_inline_own_next(p, length);
         }
-        datablock_inline_own_next(p, length);
     }
     return done;
 }

@@ -33,6 +33,18 @@ DATABLOCK_INLINE uint64_t *datablock_inline_next_entry(datablock_inline_producer
 }
 
 /*
+ * Producer.isCurrent: the block is still this producer's. After a program has closed the descriptor
+ * of the lease, another producer may adopt the block.
+ */
+DATABLOCK_INLINE bool datablock_inline_is_current(const datablock_inline_producer *p) {
+    uint8_t *data = p->block.data;
+    return __atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE),
+                           DATABLOCK_ORDER_STATE) < DATABLOCK_LAYOUT_STATE_SUPERSEDED &&
+           __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH),
+                           DATABLOCK_ORDER_EPOCH) == p->epoch;
+}
+
+/*
  * Producer.gate, the backpressure check, without the rescan: may the next message be published?
  * Before the first rescan min_cursor is so low that the answer is no. find_room checks
  * `min_consumers`.
@@ -148,7 +160,7 @@ DATABLOCK_INLINE void datablock_inline_own(const datablock_inline_block *b, uint
 /*
  * Producer.refill: frees every retired slot that no hazard pointer names. The slot that was retired
  * first is used first. The scan begins after the last retirement that the scan serves. With `own`
- * this core then owns the first lines of these slots.
+ * this core then owns the first lines of the slots that are used first.
  */
 DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p, bool own) {
     const datablock_inline_block *b = &p->block;
@@ -174,6 +186,9 @@ DATABLOCK_INLINE void datablock_inline_refill(datablock_inline_producer *p, bool
         p->pinned[p->pins[i] / 64] = 0;
     }
     p->retired_count = kept;
+    if (p->free_count - before > DATABLOCK_TUNING_OWN_MOST) {
+        before = p->free_count - DATABLOCK_TUNING_OWN_MOST;
+    }
     for (uint32_t i = p->free_count; own && i-- > before;) {
         datablock_inline_own(b, p->free_slots[i], 1);
     }
@@ -281,7 +296,7 @@ DATABLOCK_INLINE_COLD bool datablock_inline_find_room(datablock_inline_producer 
     if (p->next >= p->next_clock_check && datablock_inline_check(&p->clock)) {
         p->next_clock_check = p->next + DATABLOCK_TUNING_CLOCK_CHECK_INTERVAL;
     }
-    if (p->slow_path_pending || p->next >= p->next_clock_check ||
+    if (p->slow_path_pending || p->next >= p->next_clock_check || !datablock_inline_is_current(p) ||
         (b->min_consumers != 0 && p->next >= b->slot_count)) {
         return false;
     }
@@ -368,11 +383,7 @@ DATABLOCK_INLINE bool datablock_inline_claim(datablock_inline_producer *p,
     uint32_t left = p->free_count - 1, slot = p->free_slots[left];
     uint8_t *header = datablock_inline_header(b, slot);
     DATABLOCK_CRASH_POINT("claim.slot");
-    if (DATABLOCK_UNLIKELY(__atomic_load_n(datablock_inline_u32(data, DATABLOCK_LAYOUT_STATE),
-                                           DATABLOCK_ORDER_STATE) >=
-                               DATABLOCK_LAYOUT_STATE_SUPERSEDED ||
-                           __atomic_load_n(datablock_inline_u64(data, DATABLOCK_LAYOUT_EPOCH),
-                                           DATABLOCK_ORDER_EPOCH) != p->epoch)) {
+    if (DATABLOCK_UNLIKELY(!datablock_inline_is_current(p))) {
         return false;
     }
     p->free_count = left;

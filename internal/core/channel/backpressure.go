@@ -180,9 +180,10 @@ func (p *Producer) retire(slot uint32) {
 }
 
 // own makes this core the owner of the first lines of free slots, which readers have as well. It
-// takes all of them at once: each message alone would wait for its own lines.
+// takes all of them at once: each message alone would wait for its own lines. Of very many it takes
+// those that are used first.
 func (p *Producer) own(free []uint32) {
-	for _, slot := range slices.Backward(free) {
+	for _, slot := range slices.Backward(free[max(0, len(free)-layout.OwnMost):]) {
 		platform.OwnForWrite(&p.slotsPtr.At(slot)[0], 2)
 		crash.Point("claim.owned")
 	}
@@ -341,7 +342,7 @@ func (s *rowSet) hasOneOf(rows []uint32) bool {
 
 // room reports whether the next message may be published and a slot is free.
 func (p *Producer) room() bool {
-	if !p.gate() {
+	if !p.isCurrent() || !p.gate() {
 		return false
 	}
 	if p.Block.Flags&stateReclaim != 0 {
@@ -467,7 +468,7 @@ func (p *Producer) terminalError() error {
 	if atomic.LoadUint32(&p.interrupted) != 0 {
 		return status.Errorf(status.Closed, "block %q: the producer was closed while it waited", p.BlockName())
 	}
-	if p.Ending() {
+	if p.Ending() || !p.isCurrent() {
 		return p.superseded()
 	}
 	return nil

@@ -1,6 +1,7 @@
 package channel
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 	"datablock/internal/core/recovery"
 	"datablock/internal/core/segment"
 	"datablock/internal/core/status"
+	"datablock/internal/layout"
 
 	"datablock/internal/core/coretest"
 
@@ -192,6 +194,33 @@ func TestRestartContinuesAndConsumersNoticeNothing(t *testing.T) {
 		_, err = c.Next(0)
 		assert.ErrorIs(t, err, status.Closed)
 		p = b.producer(config)
+	}
+}
+
+// A program that closes the library's descriptors loses the lease, and another producer adopts the
+// block. The claims of the old one must not touch it, not even to look for room.
+func TestAProducerWithoutItsLeaseTouchesNothing(t *testing.T) {
+	for _, flags := range []uint32{0, segment.Reclaim} {
+		b := newFixture(t)
+		c := b.config(segment.Ring, 2)
+		c.Flags |= flags
+		old := b.producer(c)
+		for old.freeCount != 0 { // so that the next claim scans
+			write(t, old, 1)
+		}
+		die(old.Attachment)
+		fresh := b.producer(c)
+		write(t, fresh, 3)
+		before := append([]byte(nil), old.Data[layout.State:]...)
+		for range 3 {
+			for _, timeout := range []time.Duration{0, 10 * time.Millisecond} {
+				_, err := old.Claim(timeout)
+				assert.Equal(t, status.Superseded, status.CodeOf(err), "%v", err)
+			}
+		}
+		assert.True(t, bytes.Equal(before, old.Data[layout.State:]), "the block has changed")
+		assert.Zero(t, old.freeCount)
+		write(t, fresh, 3)
 	}
 }
 

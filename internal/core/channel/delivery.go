@@ -27,7 +27,7 @@ func (c *Consumer) nextLossless(out *ReadSlot) (bool, error) {
 		c.jump(0) // once: the producer removes nothing from the new cursor on
 		v = c.Entries[c.place()].Load()
 	}
-	if !layout.EntryIs(v, c.next) {
+	if !layout.EntryIs(v, c.next) || c.IsReclaimed(v) {
 		return c.notNext(v)
 	}
 	c.mayJump = false
@@ -65,6 +65,9 @@ func (c *Consumer) notNext(v uint64) (bool, error) {
 }
 
 func (c *Consumer) overrun() error {
+	if !c.ownsRow() {
+		return c.fenced()
+	}
 	*c.hot.overruns++
 	return status.Errorf(status.Overrun, "block %q: message %d was overwritten although this consumer is LOSSLESS: it "+
 		"was evicted, or the control file is damaged; attach again", c.BlockName(), c.next)

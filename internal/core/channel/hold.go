@@ -93,6 +93,9 @@ func (c *Consumer) deliver(h *hold, out *ReadSlot) error {
 func (c *Consumer) noSuchSlot(h *hold) error {
 	id, slot := h.id, h.slot
 	c.endHold(h)
+	if !c.ownsRow() {
+		return c.fenced()
+	}
 	return status.Errorf(status.Corrupt, "block %q: the ring says that message %d is in slot %d, and the last one is "+
 		"%d: the data file is damaged; %s", c.BlockName(), id, slot, c.Slots()-1, segment.AdviseValidate(c.BlockName()))
 }

@@ -125,7 +125,7 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	slot := p.free[s.freeCount-1]
 	header := p.slotsPtr.At(slot)
 	crash.Point("claim.slot")
-	if p.statePtr.Load() >= layout.StateSuperseded || p.epochPtr.Load() != s.epoch {
+	if !p.isCurrent() {
 		p.invalidateFastPath()
 		return WriteSlot{}, p.Translated(p.superseded())
 	}
@@ -151,6 +151,13 @@ func (p *Producer) Claim(timeout time.Duration) (WriteSlot, error) {
 	}
 	p.invariant()
 	return WriteSlot{header.Payload(), s.next, extentOf(s.Block.SlotSize, slot)}, nil
+}
+
+// isCurrent reports whether the block is still this producer's. After a program has closed the
+// descriptor of the lease, another producer may adopt the block. Until the old one knows, it must
+// not store to slots or entries.
+func (p *Producer) isCurrent() bool {
+	return p.statePtr.Load() < layout.StateSuperseded && p.epochPtr.Load() == p.epoch
 }
 
 // prepareClaim ensures that the next message has a slot and may be published. A claim below p.until
@@ -359,7 +366,7 @@ func (p *Producer) CommitSlot(id uint64, index uint32, length int) error {
 		p.Waiting.Swap(0)
 		crash.Point("commit.unwaited")
 		p.WakeConsumers()
-	} else if platform.DemoteIfPolled(&header[0]) {
+	} else if platform.DemoteIfPolled(&header[0]) && p.isCurrent() {
 		if next >= s.fastPathEnd {
 			p.prepareNext()
 		}

@@ -47,6 +47,45 @@ func here(p *Producer) (ids []uint64) {
 	return ids
 }
 
+// A consumer is evicted after it has looked at its row, and its next message is reclaimed.
+func TestAnEvictedConsumerMeetsAReclaimedMessage(t *testing.T) {
+	b := newFixture(t)
+	p := b.producer(b.reclaiming(8))
+	c := b.consumer(segment.ConsumerOptions{})
+	follow(t, p, 3, c)
+	other := b.consumer(segment.ConsumerOptions{})
+	write(t, p, 4)
+	for range 4 {
+		read(t, other)
+	}
+	require.True(t, c.ownsRow())
+	c.StatusWord(c.Row).Store(layout.RowEvicting) // as an eviction does
+	c.EmptyRow(c.Row)
+	s, err := p.Claim(0)
+	require.NoError(t, err)
+	require.NoError(t, p.Abort(s))
+	require.NotContains(t, here(p), c.next)
+	for range 2 {
+		_, err = c.tryNext(new(ReadSlot))
+		assert.Equal(t, status.Fenced, status.CodeOf(err), "%v", err)
+	}
+}
+
+// The cursor in the control file is damaged, so that the producer has overtaken the consumer.
+func TestAWildCursorIsAnOverrun(t *testing.T) {
+	b := newFixture(t)
+	p := b.producer(b.reclaiming(16))
+	c := b.consumer(segment.ConsumerOptions{})
+	write(t, p, 3)
+	read(t, c)
+	c.cursorPtr.Store(1 << 40)
+	write(t, p, 5)
+	for range 2 {
+		_, err := c.Next(0)
+		assert.Equal(t, status.Overrun, status.CodeOf(err), "%v", err)
+	}
+}
+
 func TestReclaimedSlotsAreUsedAgain(t *testing.T) {
 	b := newFixture(t)
 	p := b.producer(b.reclaiming(8))
