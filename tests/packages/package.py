@@ -204,7 +204,7 @@ def exchanged(producer, consumer, directory, messages=20_000):
     """Two programs of the folder exchange share a block. A program is words and variables."""
     variables = {"DATABLOCK_DIR": str(directory)}
     with subprocess.Popen([*map(str, producer[0]), "produce", "exchange", str(messages)], cwd="/",
-                          env=ENVIRONMENT | variables | producer[1]) as sending:
+                          stdout=subprocess.DEVNULL, env=ENVIRONMENT | variables | producer[1]) as sending:
         try:
             said = run(*consumer[0], "consume", "exchange", messages, **variables, **consumer[1])
             check(said.endswith(f"\nread {messages} of {messages}\n"), consumer, said)

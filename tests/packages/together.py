@@ -67,13 +67,17 @@ class Running:
         self.process.send_signal(signal.SIGKILL)
         check(self.process.wait(LIMIT) == -signal.SIGKILL, self.what, self.process.returncode)
 
-    def succeeded(self):
+    def ended(self):
+        """Waits for the end. Returns the exit code."""
         try:
             self.process.wait(LIMIT)
         except subprocess.TimeoutExpired:
             self.failed("does not end")
         self.listener.join(LIMIT)
-        if self.process.returncode != 0:
+        return self.process.returncode
+
+    def succeeded(self):
+        if self.ended() != 0:
             self.failed(f"ended with {self.process.returncode}")
 
     def received(self):
@@ -228,7 +232,7 @@ with datablock_ctypes.Producer("block", schema=words, slot_count=64, unlink_on_c
 
 
 def other_schema(programs, build):
-    """No program attaches to a block of other messages, or takes it over. The error names the field."""
+    """No consumer attaches to a block of other messages. The error names the field."""
     python = programs["python"][0][0]
     programs = programs | {"other": ([python, "-B", "-c", OTHER], {})}
     with Stage(programs, build) as stage:
@@ -236,10 +240,8 @@ def other_schema(programs, build):
         other.said("open at")
         for language in WRITERS.keys() & programs.keys():
             consumer = stage.start(language, "consume", "block", MESSAGES)
-            consumer.process.wait(LIMIT)
-            consumer.listener.join(LIMIT)
+            check(consumer.ended() != 0, consumer.what, *consumer.lines)
             said = " ".join(consumer.lines)
-            check(consumer.process.returncode not in (0, None), consumer.what, said)
             check('field "words" retyped: producer i64[16]@24, consumer u64[16]@24' in said, consumer.what, said)
         other.process.stdin.close()
         other.succeeded()
