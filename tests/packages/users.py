@@ -4,13 +4,10 @@ Each function of LANGUAGES makes one in a folder of its own and returns its comm
 Missing. Of the sources they take the packages, and the text of the program.
 """
 
-import os
 import pathlib
 import shlex
 import shutil
-import tarfile
 
-import deb
 import go_module
 import package
 from package import ROOT, VERSION, check, run
@@ -90,18 +87,14 @@ def go(build, here, installed):
 
 def rust(build, here, installed):
     need("cargo")
-    try:
-        run("cargo", "package", "--offline", "--locked", "--quiet", "--package", "datablock", "--allow-dirty",
-            "--no-verify", "--manifest-path", ROOT / "bindings/rust/Cargo.toml", CARGO_TARGET_DIR=here / "packed")
-        with tarfile.open(here / f"packed/package/datablock-{VERSION}.crate") as crate:
-            crate.extractall(here, filter="data")
-        user = here / "user"
-        shutil.copytree(FOREIGN / "rust", user)
-        run("cargo", "build", "--offline", "--quiet", "--release", "--manifest-path", user / "Cargo.toml", "--config",
-            f'patch.crates-io.datablock.path="{here}/datablock-{VERSION}"', CARGO_TARGET_DIR=here / "target",
-            **installed.variables())
-    finally:
-        shutil.rmtree(here / "packed", ignore_errors=True)
+    run("cargo", "package", "--offline", "--locked", "--quiet", "--package", "datablock", "--allow-dirty",
+        "--no-verify", "--manifest-path", ROOT / "bindings/rust/Cargo.toml", CARGO_TARGET_DIR=here / "packed")
+    run("tar", "-x", "-C", here, "-f", here / f"packed/package/datablock-{VERSION}.crate")
+    user = here / "user"
+    shutil.copytree(FOREIGN / "rust", user)
+    run("cargo", "build", "--offline", "--quiet", "--release", "--manifest-path", user / "Cargo.toml", "--config",
+        f'patch.crates-io.datablock.path="{here}/datablock-{VERSION}"', CARGO_TARGET_DIR=here / "target",
+        **installed.variables())
     return [here / "target/release/exchange"], {}
 
 

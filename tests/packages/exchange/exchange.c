@@ -1,12 +1,12 @@
 /*
  * A program of a user: exchange produce|consume NAME COUNT [STOP [CONSUMERS]]. The producer opens
- * the block, or takes it over, and writes the messages up to COUNT as soon as CONSUMERS (1) have
- * attached. Each consumer is LOSSLESS, and checks every byte of every message. The same program
- * exists in C++, Python, Go, Rust and Node.js, and each exchanges messages with each.
+ * the block, or takes it over. It writes the messages up to COUNT, and overwrites none while fewer
+ * than CONSUMERS (1) are attached. Each consumer is LOSSLESS, and checks every byte and the order
+ * of the messages. The same program exists in C++, Python, Go, Rust and Node.js, and each exchanges
+ * messages with each.
  *
- * At message STOP the producer has written half of the message, and the consumer holds it. They say
- * "stopped at N", and stay so until the test kills them or closes their input. README.md lists the
- * other lines on standard output.
+ * At message STOP the producer has written half of the message, and the consumer holds it. They
+ * stay so until the test kills them or closes their input. tests/README.md lists what they say.
  */
 
 #include <datablock.h>
@@ -64,7 +64,8 @@ static datablock_status claimed(datablock_producer producer, uint64_t number, da
     return status;
 }
 
-static int produce(const char *name, uint64_t count, uint64_t stop, uint32_t consumers, const datablock_schema *schema) {
+static int produce(const char *name, uint64_t count, uint64_t stop, uint32_t consumers,
+                   const datablock_schema *schema) {
     datablock_config config;
     datablock_producer producer;
     datablock_write_slot slot;
