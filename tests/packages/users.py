@@ -5,6 +5,7 @@ Missing. Of the sources they take the packages, and the text of the program.
 """
 
 import pathlib
+import re
 import shlex
 import shutil
 
@@ -24,6 +25,14 @@ def need(*tools):
     for tool in tools:
         if not shutil.which(tool, path=package.ENVIRONMENT["PATH"]):
             raise Missing(f"there is no {tool}")
+
+
+def need_version(tool, file, before):
+    """The tool has at least the version that a file of the package names behind these words."""
+    wanted = re.search(rf"{before}([0-9.]+)", (ROOT / file).read_text()).group(1)
+    found = re.search(r"[0-9.]+", run(tool, "--version")).group()
+    if [int(part) for part in found.split(".")] < [int(part) for part in wanted.split(".")]:
+        raise Missing(f"{tool} {found} is older than {wanted}")
 
 
 class Installed:
@@ -87,6 +96,7 @@ def go(build, here, installed):
 
 def rust(build, here, installed):
     need("cargo")
+    need_version("cargo", "bindings/rust/Cargo.toml", 'rust-version = "')
     run("cargo", "package", "--offline", "--locked", "--quiet", "--package", "datablock", "--allow-dirty",
         "--no-verify", "--manifest-path", ROOT / "bindings/rust/Cargo.toml", CARGO_TARGET_DIR=here / "packed")
     run("tar", "-x", "-C", here, "-f", here / f"packed/package/datablock-{VERSION}.crate")
@@ -100,6 +110,7 @@ def rust(build, here, installed):
 
 def node(build, here, installed):
     need("node", "npm")
+    need_version("node", "bindings/node/package.json", '"node": ">=')
     modules = ROOT / ".tools/node/node_modules"
     if not (modules / "koffi").is_dir():
         raise Missing("there is no koffi in .tools/node")
