@@ -1,7 +1,7 @@
 """One block, used at once by programs in every language that come from packages alone.
 
-together.py BUILD [ROUNDS]. BUILD has the packages in dist/: ctest -C packages -R package.build makes
-them. A language without its tools is left out, and the test is then skipped at the end.
+together.py BUILD [ROUNDS]. BUILD has the packages in dist/: ctest -C packages -R package.build
+makes them. A language without its tools is left out, and the test is then skipped at the end.
 """
 
 import contextlib
@@ -186,9 +186,10 @@ def consumer_killed(programs, build, language):
 
 
 def producers_killed(programs, build):
-    """Each producer is killed, running and in the middle of a message. The next language takes over.
+    """Each producer is killed, once running and once in the middle of a message.
 
-    The consumers stay, see that there is no producer, and continue with the next one.
+    The consumers stay and see that there is no producer. The producer of the next language takes
+    over, and they continue.
     """
     written, first = dict.fromkeys(programs, 0), 0
     with Stage(programs, build) as stage:
@@ -272,5 +273,6 @@ def main(build, here, rounds):
 
 if __name__ == "__main__":
     os.umask(0o022)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # leaves no files either
     with tempfile.TemporaryDirectory(prefix="datablock-packages-") as folder:
         main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(folder).resolve(), int((*sys.argv[2:], "1")[0]))

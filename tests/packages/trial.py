@@ -52,7 +52,7 @@ class Watch:
 
 
 def python(build, here):
-    """In an empty environment: pip install of the wheel, and the first program of the package's README."""
+    """In an empty environment: pip install of the wheel, and the first program of its README."""
     wheel = package.wheel(build, package.LINUX["x86_64"])
     shutil.copy(wheel, here)
     install = command(START, "pip install datablock_ctypes-")
@@ -77,7 +77,7 @@ def python(build, here):
 
 
 def c(build, here):
-    """In a minimal root of Debian with a compiler: apt install of the packages, a producer, a consumer."""
+    """In a minimal root of Debian with a compiler: apt install, a producer, a consumer."""
     root = deb.prepared(build, here)
     root.install("gcc", "libc6-dev")
     work = root.path / "work"
