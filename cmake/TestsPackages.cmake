@@ -47,3 +47,13 @@ foreach(case properties changed)
   package_test(library.${case} NEEDS package_deb
     COMMAND ${packages_tests}/library.py ${PROJECT_BINARY_DIR} ${case})
 endforeach()
+
+# One block, used at once by programs from every package.
+package_test(together NEEDS package_linux package_deb
+  COMMAND ${packages_tests}/together.py ${PROJECT_BINARY_DIR})
+set_tests_properties(package.together PROPERTIES PROCESSORS 2)
+
+# The commands of the documents, from nothing to the first message. No time is compared.
+package_test(trial.python NEEDS package_linux COMMAND ${packages_tests}/trial.py ${PROJECT_BINARY_DIR} python)
+package_test(trial.deb NEEDS package_deb COMMAND ${packages_tests}/trial.py ${PROJECT_BINARY_DIR} deb)
+set_tests_properties(package.trial.python package.trial.deb PROPERTIES TIMEOUT 600)

@@ -56,10 +56,24 @@ def exchanges(build, here, program):
         package.exchanged(*reversed(users), directory)
 
 
+def published(folder, **variables):
+    """The folder of `make go-module`."""
+    run(sys.executable, ROOT / "scripts/go_module.py", PUBLISHED, folder, **variables)
+    return folder
+
+
+def from_proxy(here):
+    """The program of a user who has got the module from that folder."""
+    user = Module(here, [published(here / "proxy")], PUBLISHED)
+    user.go("get", f"{PUBLISHED}@latest")
+    user.go("mod", "tidy")
+    return user.built(PUBLISHED, f"dep\t{PUBLISHED}\tv{VERSION}\th1:")
+
+
 def proxy(build, here):
     """go get finds the module under its import path in the folder of `make go-module`."""
     def made(folder, **variables):
-        run(sys.executable, ROOT / "scripts/go_module.py", PUBLISHED, here / folder, **variables)
+        published(here / folder, **variables)
         return {path.relative_to(here / folder): path.read_bytes()
                 for path in (here / folder).rglob("*") if path.is_file()}
 
