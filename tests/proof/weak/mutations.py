@@ -121,7 +121,7 @@ MUTATIONS = [
     mutation("NO_REMEMBERED_ENTRY", "replace", PRODUCER,
              ("expected = *known;", "expected = __atomic_load_n(place, __ATOMIC_SEQ_CST);")),
     mutation("CLAIM_IGNORES_FENCE", "replace", PRODUCER, (" || (entry & DATABLOCK_LAYOUT_ENTRY_FENCE) != 0", ""),
-             ("DATABLOCK_ORDER_STATE) >= DATABLOCK_LAYOUT_STATE_SUPERSEDED ||", "DATABLOCK_ORDER_STATE) == 99 ||")),
+             ("DATABLOCK_ORDER_STATE) < DATABLOCK_LAYOUT_STATE_SUPERSEDED &&", "DATABLOCK_ORDER_STATE) != 99 &&")),
     mutation("HEADER_AFTER_PUBLICATION", "lossless", PRODUCER, (HEADER_ID, ""), (PUBLISHED, HEADER_ID + PUBLISHED)),
     mutation("UNMARK_AFTER_PUBLICATION", "lossless", PRODUCER, (UNMARK, ""), (PUBLISHED, UNMARK + PUBLISHED)),
     mutation("ABORT_LEAVES_WHAT_WAS_ALLOWED", "replace-abort", PRODUCER,
