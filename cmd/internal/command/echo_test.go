@@ -100,8 +100,8 @@ func TestEchoShowsDecodedMessages(t *testing.T) {
 		{"--from oldest --field at.x --field name", "0  at.x: 5  name: \"arm\\x1b\"\n"},
 		{"--from oldest --count 2 --field at.x", "0  at.x: 5\n1  at.x: 6\n"},
 		{"--field at", "--- message 2, 40 bytes\nat:\n  x: 7\n  y: 0.5\n"},
-		{"--json --field at --field points[1].y", `{"id":2,"length":40,"fields":{"at":{"x":7,"y":0.5},"points[1].y":4}}` +
-			"\n"},
+		{"--json --field at --field points[1].y",
+			`{"id":2,"length":40,"fields":{"at":{"x":7,"y":0.5},"points[1].y":4}}` + "\n"},
 		{"--csv", header + "time,at.x,at.y,points[0].x,points[0].y,points[1].x,points[1].y,name\n" +
 			"2,,40,7,7,0.5,1,2,3,4,arm\\u001b\n"},
 		{"--csv --field points[1] --field time", header + "points[1].x,points[1].y,time\n2,,40,3,4,7\n"},

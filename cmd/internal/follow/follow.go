@@ -203,7 +203,8 @@ func guard(err *error) func() {
 		debug.SetPanicOnFault(before)
 		r := recover()
 		if _, fault := r.(interface{ Addr() uintptr }); fault {
-			*err = &datablock.Error{Code: datablock.ErrCorrupt, Detail: "the block's file was truncated while it was read"}
+			*err = &datablock.Error{Code: datablock.ErrCorrupt,
+				Detail: "the block's file was truncated while it was read"}
 		} else if r != nil {
 			panic(r)
 		}
