@@ -120,6 +120,9 @@ func (c *client) keepAlive(ctx context.Context) {
 func (c *client) pump(ctx context.Context) error {
 	err := c.send(ctx, serverInfo{"serverInfo", c.handler.Name, []string{}, map[string]string{}, c.handler.session})
 	if err == nil {
+		err = c.send(ctx, advertise{"advertise", []description{}}) // the protocol promises at least one
+	}
+	if err == nil {
 		err = c.advertise(ctx)
 	}
 	now := make(chan time.Time)
