@@ -68,6 +68,7 @@ func (c *client) serve() {
 		c.keepAlive(ctx)
 	})
 	if err := c.pump(ctx); errors.Is(err, errServerEnds) {
+		defer time.AfterFunc(endTimeout, cancel).Stop() // for a client that does not answer
 		_ = c.conn.Close(websocket.StatusGoingAway, err.Error())
 	}
 	cancel()

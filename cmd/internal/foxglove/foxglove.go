@@ -179,7 +179,8 @@ func (h *Handler) channels() map[uint32]*channel {
 	return h.blocks.byID
 }
 
-// Close ends all connections, and waits until their goroutines have ended.
+// Close ends all connections, and waits until their goroutines have ended: about a second where a
+// client does not answer.
 func (h *Handler) Close() {
 	h.end()
 	h.running.Wait()
