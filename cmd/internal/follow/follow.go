@@ -218,7 +218,7 @@ type Pause struct{ last time.Duration }
 // The pauses: a message is seen after the longest at the latest.
 const (
 	shortestPause = 100 * time.Microsecond
-	longestPause  = 20 * time.Millisecond
+	longestPause  = 5 * time.Millisecond
 )
 
 // Next returns the next pause.
