@@ -195,6 +195,14 @@ func (r *Reader) catchUp(overruns uint64) error {
 	return nil
 }
 
+// Guard calls a function that reads blocks. A fault in the function is ErrCorrupt, as in the
+// methods of a Reader: a process may cut the file of a block at any time, and an unguarded
+// goroutine would end the program.
+func Guard(f func() error) (err error) {
+	defer guard(&err)()
+	return f()
+}
+
 // guard turns the fault of an access to a truncated file into an error: a process may cut the file
 // of a block at any time. Usage: defer guard(&err)().
 func guard(err *error) func() {

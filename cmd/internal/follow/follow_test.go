@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -152,6 +153,25 @@ func TestATruncatedBlockIsAnError(t *testing.T) {
 	_, err = r.Next()
 	assert.ErrorIs(t, err, datablock.ErrCorrupt)
 	require.NoError(t, os.Truncate(filepath.Join(dir, "x"), 1<<20)) // for the producer's end
+}
+
+func TestAFaultIsAnError(t *testing.T) {
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, f.Truncate(4096))
+	data, err := syscall.Mmap(int(f.Fd()), 0, 4096, syscall.PROT_READ, syscall.MAP_SHARED)
+	require.NoError(t, err)
+	defer func() { _ = syscall.Munmap(data) }()
+	require.NoError(t, f.Truncate(0))
+	sum := byte(0)
+	err = follow.Guard(func() error {
+		sum += data[100]
+		return nil
+	})
+	assert.ErrorIs(t, err, datablock.ErrCorrupt)
+	assert.NoError(t, follow.Guard(func() error { return nil }))
+	assert.Panics(t, func() { _ = follow.Guard(func() error { panic("something else") }) })
 }
 
 func TestAReplacedBlockHasToBeOpenedAgain(t *testing.T) {

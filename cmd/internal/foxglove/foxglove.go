@@ -142,9 +142,13 @@ func (h *Handler) leave(c *client) {
 func (h *Handler) look() {
 	defer h.running.Done()
 	for {
-		if blocks, err := h.source.Blocks(); err == nil {
-			h.update(blocks)
-		}
+		_ = follow.Guard(func() error { // after an error the channels stay as they are
+			blocks, err := h.source.Blocks()
+			if err == nil {
+				h.update(blocks)
+			}
+			return err
+		})
 		select {
 		case <-h.ctx.Done():
 		case <-time.After(h.Interval):
