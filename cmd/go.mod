@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	datablock v0.0.0
+	github.com/coder/websocket v1.8.15
 	github.com/fatih/color v1.19.0
 	github.com/mattn/go-isatty v0.0.20
 	github.com/spf13/cobra v1.10.2
