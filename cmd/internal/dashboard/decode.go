@@ -1,0 +1,5 @@
+package dashboard
+
+import "datablock"
+
+func (m *messageJSON) decode(s *datablock.Schema, content []byte) { m.dump(content) }
