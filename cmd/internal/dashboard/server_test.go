@@ -115,7 +115,10 @@ func (s *running) get(path string, into any) {
 // becomes waits until a condition is true.
 func becomes(t testing.TB, condition func() bool, what string) {
 	t.Helper()
-	require.Eventually(t, condition, patience, 5*time.Millisecond, what)
+	for deadline := time.Now().Add(patience); !condition(); {
+		require.True(t, time.Now().Before(deadline), "not within %v: %s", patience, what)
+		time.Sleep(5 * time.Millisecond)
+	}
 }
 
 func TestAddressesThatAreRefused(t *testing.T) {
