@@ -106,10 +106,17 @@ datablock_test(go.cmd/internal/command.hostile LABELS format COST 11 TIMEOUT 240
 # `go test` runs the fuzz targets on their seeds. In `make soak` each target searches for more
 # inputs. An input that fails is stored in the package, under testdata/fuzz, and stays there as a
 # seed.
-foreach(target schema/FuzzParse schema/FuzzParseCanonical internal/core/channel/FuzzSchemaZone)
+foreach(target schema/FuzzParse schema/FuzzParseCanonical internal/core/channel/FuzzSchemaZone
+    cmd/internal/decode/FuzzDecode)
   get_filename_component(package ${target} DIRECTORY)
   get_filename_component(name ${target} NAME)
-  add_test(NAME soak.fuzz.${name} COMMAND ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m ./${package}
+  set(module ${go_in_root})
+  if(package MATCHES "^cmd/")
+    set(module ${go_in_cmd})
+    string(REPLACE "cmd/" "" package ${package})
+  endif()
+  add_test(NAME soak.fuzz.${name}
+    COMMAND ${module} ${go_test} -run=^$ -fuzz=^${name}$ -fuzztime=2m ./${package}
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR} CONFIGURATIONS soak)
   set_tests_properties(soak.fuzz.${name} PROPERTIES
     LABELS soak TIMEOUT 1200 RUN_SERIAL ON FIXTURES_REQUIRED shared_memory ENVIRONMENT "${test_environment}")
