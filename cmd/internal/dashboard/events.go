@@ -50,7 +50,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		case reading := <-readings:
 			text := reading.event()
 			if one {
-				text = event("block", reading.detail(name))
+				text = event("block", reading.detail(name, false))
 			}
 			if !send(text) {
 				return

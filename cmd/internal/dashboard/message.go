@@ -45,7 +45,7 @@ func (n *snapshot) newestMessage(name string, slotSize uint64) (*messageJSON, er
 	if err != nil {
 		return nil, err
 	}
-	m := &messageJSON{ID: seen.ID, Length: seen.Length}
+	m := &messageJSON{ID: seen.ID, Length: seen.Length, Lines: []lineJSON{}}
 	if seen.Timestamp != 0 {
 		at := time.Unix(0, int64(seen.Timestamp))
 		m.Time = &at

@@ -121,6 +121,6 @@ func (s *Server) block(w http.ResponseWriter, r *http.Request) {
 	default:
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_, _ = w.Write(append(reading.detail(name), '\n'))
+		_, _ = w.Write(append(reading.detail(name, true), '\n'))
 	}
 }

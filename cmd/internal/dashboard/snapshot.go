@@ -22,12 +22,17 @@ type snapshot struct {
 
 	event   func() []byte
 	mu      sync.Mutex
-	details map[string]func() []byte
+	details map[detailKey]func() []byte
+}
+
+type detailKey struct {
+	name   string
+	values bool
 }
 
 func newSnapshot(s *sampler, v *monitor.View, begun time.Time) *snapshot {
 	n := &snapshot{view: v, begun: begun, interval: s.interval, directory: s.directory, advise: s.advise,
-		details: map[string]func() []byte{}}
+		details: map[detailKey]func() []byte{}}
 	n.event = sync.OnceValue(func() []byte {
 		body, err := json.Marshal(n.all(false))
 		if err != nil {
@@ -47,23 +52,29 @@ func (n *snapshot) find(name string) *monitor.Block {
 	return n.view.Blocks[at]
 }
 
-// detail is all about one block, as JSON.
-func (n *snapshot) detail(name string) []byte {
+// detail is all about one block, as JSON. values: with the value of the newest message, which may be
+// large.
+func (n *snapshot) detail(name string, values bool) []byte {
+	key := detailKey{name, values}
 	n.mu.Lock()
-	made, known := n.details[name]
+	made, known := n.details[key]
 	if !known && len(n.details) < 2*streamsMost {
-		made = sync.OnceValue(func() []byte { return n.makeDetail(name) })
-		n.details[name] = made
+		made = sync.OnceValue(func() []byte { return n.makeDetail(key) })
+		n.details[key] = made
 	}
 	n.mu.Unlock()
 	if made == nil {
-		return n.makeDetail(name)
+		return n.makeDetail(key)
 	}
 	return made()
 }
 
-func (n *snapshot) makeDetail(name string) []byte {
-	body, err := json.Marshal(n.describe(name))
+func (n *snapshot) makeDetail(key detailKey) []byte {
+	described := n.describe(key.name)
+	if described.Newest != nil && !key.values {
+		described.Newest.Value = nil
+	}
+	body, err := json.Marshal(described)
 	if err != nil {
 		body, _ = json.Marshal(failure{err.Error(), 500})
 	}
