@@ -18,7 +18,7 @@ func historyOf(b *monitor.Block) *historyJSON {
 		if i > 0 {
 			rate = float64(p.NextID-b.History[i-1].NextID) / p.At.Sub(b.History[i-1].At).Seconds()
 		}
-		h.AtMs, h.Rate, h.Lag = append(h.AtMs, p.At.UnixMilli()), append(h.Rate, rate), append(h.Lag, 0)
+		h.AtMs, h.Rate, h.Lag = append(h.AtMs, p.At.UnixMilli()), append(h.Rate, rate), append(h.Lag, p.WorstLag)
 	}
 	return h
 }
