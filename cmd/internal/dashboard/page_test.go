@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -29,7 +28,7 @@ func rowOf(block string) string {
 	return fmt.Sprintf(`document.querySelector('tr[data-block=%q]')`, block)
 }
 
-func TestTheFiguresAndPlotsMove(t *testing.T) {
+func TestPageFiguresAndPlotsMove(t *testing.T) {
 	dir := blocksDirectory(t)
 	start(t, role{Directory: dir, Block: "camera", Does: "stream", Every: time.Millisecond})
 	start(t, role{Directory: dir, Block: "camera", Does: "follow", Name: []byte("recorder")})
@@ -71,8 +70,8 @@ func TestTheFiguresAndPlotsMove(t *testing.T) {
 	b.quiet()
 }
 
-// TestAKilledConsumerTurnsUpAsDead is what the page is for: the death shows after the next reading.
-func TestAKilledConsumerTurnsUpAsDead(t *testing.T) {
+// TestPageShowsAKilledConsumerAndReleasesIt is what the page is for: the death shows after the next reading.
+func TestPageShowsAKilledConsumerAndReleasesIt(t *testing.T) {
 	dir := blocksDirectory(t)
 	start(t, role{Directory: dir, Block: "camera", Does: "stream", Every: time.Second})
 	viewer := start(t, role{Directory: dir, Block: "camera", Does: "hold", Name: []byte("viewer")})
@@ -110,8 +109,8 @@ func TestAKilledConsumerTurnsUpAsDead(t *testing.T) {
 	b.quiet("401")
 }
 
-// TestALivingConsumerIsEvictedByForceOnly: by the button in its row.
-func TestALivingConsumerIsEvictedByForceOnly(t *testing.T) {
+// TestPageEvictsALivingConsumerByForceOnly: by the button in its row.
+func TestPageEvictsALivingConsumerByForceOnly(t *testing.T) {
 	dir := blocksDirectory(t)
 	start(t, role{Directory: dir, Block: "camera", Does: "stream", Every: time.Second})
 	start(t, role{Directory: dir, Block: "camera", Does: "hold", Name: []byte("viewer")})
@@ -130,8 +129,8 @@ func TestALivingConsumerIsEvictedByForceOnly(t *testing.T) {
 	b.quiet("409")
 }
 
-// TestHostileNamesAppearAsText: nothing of them is markup, and control characters can be seen.
-func TestHostileNamesAppearAsText(t *testing.T) {
+// TestPageShowsHostileNamesAsText: nothing of them is markup, and control characters can be seen.
+func TestPageShowsHostileNamesAsText(t *testing.T) {
 	dir := blocksDirectory(t)
 	c := config(dir)
 	c.ConsumerLimit, c.SlotSize = 32, 0
@@ -170,8 +169,8 @@ func TestHostileNamesAppearAsText(t *testing.T) {
 	b.quiet()
 }
 
-// TestThePageWorksByKeyboard: from the first Tab to a block and back, without a mouse.
-func TestThePageWorksByKeyboard(t *testing.T) {
+// TestPageWorksByKeyboard: from the first Tab to a block and back, without a mouse.
+func TestPageWorksByKeyboard(t *testing.T) {
 	dir := blocksDirectory(t)
 	for _, name := range []string{"camera", "lidar", "pose"} {
 		p, err := datablock.OpenProducer(name, config(dir))
@@ -214,8 +213,8 @@ func TestThePageWorksByKeyboard(t *testing.T) {
 	b.quiet()
 }
 
-// TestEveryElementHasARoleAndAName: what a screen reader gets.
-func TestEveryElementHasARoleAndAName(t *testing.T) {
+// TestPageNamesEveryElement: what a screen reader gets.
+func TestPageNamesEveryElement(t *testing.T) {
 	dir := blocksDirectory(t)
 	start(t, role{Directory: dir, Block: "camera", Does: "stream", Every: time.Second})
 	start(t, role{Directory: dir, Block: "camera", Does: "hold", Name: []byte("viewer")})
@@ -236,56 +235,8 @@ func TestEveryElementHasARoleAndAName(t *testing.T) {
 	b.quiet()
 }
 
-// TestABlockIsShownAsWhatItIs: stopped, damaged, truncated, replaced, removed.
-func TestABlockIsShownAsWhatItIs(t *testing.T) {
-	dir := blocksDirectory(t)
-	stream := func(name string) *os.Process {
-		return start(t, role{Directory: dir, Block: name, Does: "stream", Every: 10 * time.Millisecond}).Process
-	}
-	stopping := stream("stopping")
-	for _, name := range []string{"damaged", "truncated", "replaced", "removed"} {
-		p, err := datablock.OpenProducer(name, config(dir))
-		require.NoError(t, err)
-		_, err = p.Write([]byte("message"), 0)
-		require.NoError(t, err)
-		require.NoError(t, p.Close())
-	}
-	s := serve(t, Options{Directory: dir})
-	b := open(t, s.base)
-	state := func(name, text string) {
-		t.Helper()
-		b.becomes(rowOf(name) + fmt.Sprintf(`?.textContent.includes(%q)`, text))
-	}
-	state("stopping", "running")
-	state("removed", "closed by its producer")
-	require.NoError(t, stopping.Signal(syscall.SIGSTOP))
-	defer func() { _ = stopping.Signal(syscall.SIGCONT) }()
-	f, err := os.OpenFile(filepath.Join(dir, "damaged"), os.O_RDWR, 0)
-	require.NoError(t, err)
-	defer f.Close()
-	_, err = f.WriteAt([]byte{0xff}, 70)
-	require.NoError(t, err)
-	require.NoError(t, os.Truncate(filepath.Join(dir, "truncated"), 100))
-	require.NoError(t, datablock.Unlink("removed", dir, 0))
-	require.NoError(t, datablock.Unlink("replaced", dir, 0))
-	p, err := datablock.OpenProducer("replaced", config(dir))
-	require.NoError(t, err)
-	defer p.Close()
-	state("stopping", "the producer is stopped")
-	state("damaged", "the header does not match its hash")
-	state("truncated", "damaged")
-	state("removed", "removed")
-	state("replaced", "running")
-	b.picture("problems")
-	b.do(chromedp.Navigate(s.base + "/#/block/truncated"))
-	b.becomes(`document.querySelector("[role=alert]").textContent.includes("truncated")`)
-	b.do(chromedp.Navigate(s.base + "/#/block/removed"))
-	b.becomes(`document.querySelector("main .mark").textContent.includes("no block of this name")`)
-	b.quiet()
-}
-
-// TestTheConnectionIsWatched: the page says that its figures are old, and recovers by itself.
-func TestTheConnectionIsWatched(t *testing.T) {
+// TestPageWatchesTheConnection: the page says that its figures are old, and recovers by itself.
+func TestPageWatchesTheConnection(t *testing.T) {
 	dir := blocksDirectory(t)
 	start(t, role{Directory: dir, Block: "camera", Does: "stream", Every: 10 * time.Millisecond})
 	s := serve(t, Options{Directory: dir})
@@ -302,8 +253,8 @@ func TestTheConnectionIsWatched(t *testing.T) {
 	b.quiet("ERR_CONNECTION_REFUSED", "ERR_INCOMPLETE_CHUNKED")
 }
 
-// TestAThousandBlocksStayUsable: the table is whole, and a key is answered.
-func TestAThousandBlocksStayUsable(t *testing.T) {
+// TestPageWithAThousandBlocks: the table is whole, and a key is answered.
+func TestPageWithAThousandBlocks(t *testing.T) {
 	dir := blocksDirectory(t)
 	c := config(dir)
 	c.SlotCount, c.ConsumerLimit, c.SpareSlots = 2, 1, 3
