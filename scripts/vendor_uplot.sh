@@ -12,7 +12,10 @@ trap 'rm -rf "$folder"' EXIT
 
 (cd "$folder" && npm pack --silent "uplot@$version" >/dev/null)
 found=$(openssl dgst -sha512 -binary "$folder/uplot-$version.tgz" | base64 -w 0)
-[[ $found == "$expected" ]] || { echo "vendor_uplot: uplot-$version.tgz has the SHA-512 $found, expected $expected" >&2; exit 1; }
+if [[ $found != "$expected" ]]; then
+    echo "vendor_uplot: uplot-$version.tgz has the SHA-512 $found, expected $expected" >&2
+    exit 1
+fi
 tar -xzf "$folder/uplot-$version.tgz" -C "$folder"
 cp "$folder/package/dist/uPlot.esm.js" "$folder/package/dist/uPlot.min.css" .
 cp "$folder/package/LICENSE" uPlot.LICENSE

@@ -18,8 +18,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// terminated sends SIGTERM to this process, again and again, until it is called: a server within the
-// process ends as soon as it waits for the signal.
+// terminated sends SIGTERM to this process, again and again, until it is called: a server within
+// the process ends as soon as it waits for the signal.
 func terminated(_ *testing.T) (end func()) {
 	ignored, done := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(ignored, syscall.SIGTERM)

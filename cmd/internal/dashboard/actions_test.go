@@ -240,7 +240,8 @@ func TestConfirmationsEnd(t *testing.T) {
 	assert.False(t, known, "the oldest one made room")
 }
 
-// TestAnotherBlockOfTheSameNameIsRefused: the block is removed and made again between the two requests.
+// TestAnotherBlockOfTheSameNameIsRefused: the block is removed and made again between the two
+// requests.
 func TestAnotherBlockOfTheSameNameIsRefused(t *testing.T) {
 	dir := blocksDirectory(t)
 	producer := start(t, role{Directory: dir, Block: "x", Does: "stream", Every: time.Second})
@@ -346,7 +347,8 @@ func TestADurableConsumerIsGivenItsTime(t *testing.T) {
 	assert.Contains(t, body, "removed 1")
 }
 
-// TestADamagedBlockIsRecovered: its header says no id, and the file is what the confirmation is for.
+// TestADamagedBlockIsRecovered: its header says no id, and the file is what the confirmation is
+// for.
 func TestADamagedBlockIsRecovered(t *testing.T) {
 	dir := blocksDirectory(t)
 	kill(t, start(t, role{Directory: dir, Block: "x", Does: "stream", Every: time.Second}))

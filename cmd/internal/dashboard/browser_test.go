@@ -105,8 +105,8 @@ lines:
 	}
 }
 
-// shortcut presses a key that the page answers. (KeyEvent would type its character as well, although
-// the page prevents that.)
+// shortcut presses a key that the page answers. (KeyEvent would type its character as well,
+// although the page prevents that.)
 func (b *browser) shortcut(key string) {
 	b.t.Helper()
 	for _, kind := range []input.DispatchKeyEventType{input.DispatchKeyEventTypeRawKeyDown,

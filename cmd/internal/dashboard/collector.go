@@ -14,7 +14,8 @@ import (
 	"datablock"
 )
 
-// family is one metric, and how its value is read. ok is false where a block or a consumer has none.
+// family is one metric, and how its value is read. ok is false where a block or a consumer has
+// none.
 type family[Of any] struct {
 	name, help string
 	kind       prometheus.ValueType
@@ -49,8 +50,8 @@ func truth(yes bool) float64 {
 	return 0
 }
 
-// collector reads the blocks at each scrape. It describes nothing beforehand: which blocks there are
-// is known only then.
+// collector reads the blocks at each scrape. It describes nothing beforehand: which blocks there
+// are is known only then.
 type collector struct {
 	ctx      context.Context
 	sampler  *sampler

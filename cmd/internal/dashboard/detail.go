@@ -11,7 +11,8 @@ import (
 	"datablock"
 )
 
-// Advice says what to do about a stuck slot; "" if nothing. reference is how commands find the block.
+// Advice says what to do about a stuck slot; "" if nothing. reference is how commands find the
+// block.
 type Advice func(slot datablock.SlotDiagnosis, reference string) string
 
 // detailJSON is all about one block. A part that could not be read is null, and errors has why.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// events sends each reading as a server-sent event: of all blocks, or with ?block=NAME all about one
-// block.
+// events sends each reading as a server-sent event: of all blocks, or with ?block=NAME all about
+// one block.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	if !s.streams.try() {
 		w.Header().Set("Retry-After", "5")

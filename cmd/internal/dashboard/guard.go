@@ -61,8 +61,8 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 	})
 }
 
-// isOwnHost is the answer to DNS rebinding: a page of another site, whose name leads to this address
-// by now, sends its own name. Addresses are not names, and no page can have a foreign one.
+// isOwnHost is the answer to DNS rebinding: a page of another site, whose name leads to this
+// address by now, sends its own name. Addresses are not names, and no page can have a foreign one.
 func (s *Server) isOwnHost(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name

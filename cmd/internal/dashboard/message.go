@@ -30,7 +30,8 @@ type lineJSON struct {
 	Value string `json:"value"`
 }
 
-// newestMessage copies the newest message, as an observer that no participant sees. nil: there is none.
+// newestMessage copies the newest message, as an observer that no participant sees. nil: there is
+// none.
 func (n *snapshot) newestMessage(name string, slotSize uint64) (*messageJSON, error) {
 	observer, err := datablock.OpenObserver(name, datablock.ObserverOptions{Directory: n.directory})
 	if err != nil {
@@ -64,7 +65,8 @@ func (m *messageJSON) dump(content []byte) {
 	const row = 16
 	shown := content[:min(len(content), hexMost)]
 	for at := 0; at < len(shown); at += row {
-		m.Lines = append(m.Lines, lineJSON{fmt.Sprintf("%04x", at), hex.EncodeToString(shown[at:min(at+row, len(shown))])})
+		text := hex.EncodeToString(shown[at:min(at+row, len(shown))])
+		m.Lines = append(m.Lines, lineJSON{fmt.Sprintf("%04x", at), text})
 	}
 	if uint64(len(shown)) < m.Length {
 		m.Note = fmt.Sprintf("The first %d of %d bytes.", len(shown), m.Length)

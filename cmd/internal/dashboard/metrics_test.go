@@ -24,8 +24,8 @@ import (
 
 // hostile are names that any process may choose for its consumer.
 var hostile = []string{
-	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, "two\nlines", `back\slash "quoted"`, "\xff\xfe", "\x00\x1b[31m",
-	"\u202eright to left", "{block=\"y\"} 1", strings.Repeat("é", 31), "a\xffb", "a\xfeb",
+	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, "two\nlines", `back\slash "quoted"`, "\xff\xfe",
+	"\x00\x1b[31m", "\u202eright to left", "{block=\"y\"} 1", strings.Repeat("é", 31), "a\xffb", "a\xfeb",
 }
 
 // scrape is a scrape that the parser of Prometheus has read.
@@ -184,8 +184,8 @@ func TestDamagedBlocksNeverBreakTheScrape(t *testing.T) {
 	}
 }
 
-// TestBlocksThatChangeDuringScrapes: blocks are truncated, removed and made again under a server that
-// reads all the time. It answers every request, and keeps no file and no mapping.
+// TestBlocksThatChangeDuringScrapes: blocks are truncated, removed and made again under a server
+// that reads all the time. It answers every request, and keeps no file and no mapping.
 func TestBlocksThatChangeDuringScrapes(t *testing.T) {
 	dir := blocksDirectory(t)
 	s := serve(t, Options{Directory: dir})
@@ -219,7 +219,7 @@ func TestBlocksThatChangeDuringScrapes(t *testing.T) {
 	becomes(t, func() bool { return mappings(t) <= before }, "no mapping of a block is left")
 }
 
-// makeAndSpoil makes a block and then truncates or removes it, whoever reads it.
+// makeAndSpoil makes a block and then truncates or removes it, also while the server reads it.
 func makeAndSpoil(dir string, n int) error {
 	name := fmt.Sprintf("b%d", n%4)
 	p, err := datablock.OpenProducer(name, config(dir))

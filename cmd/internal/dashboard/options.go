@@ -1,5 +1,5 @@
-// Package dashboard serves the blocks of a directory over HTTP: a page, a JSON interface, metrics for
-// Prometheus, and recovery.
+// Package dashboard serves the blocks of a directory over HTTP: a page, a JSON interface, metrics
+// for Prometheus, and recovery.
 package dashboard
 
 import (
@@ -39,7 +39,8 @@ type Options struct {
 	Private     bool          // reading needs the token on loopback, too
 	Version     string        // of the program
 	Advise      Advice        // nil: none
-	// Log writes a line for the operator: actions, and what was refused. Several goroutines call it.
+	// Log writes a line for the operator: actions, and what was refused. Several goroutines call
+	// it.
 	Log func(format string, arguments ...any)
 }
 

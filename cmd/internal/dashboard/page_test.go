@@ -70,7 +70,8 @@ func TestPageFiguresAndPlotsMove(t *testing.T) {
 	b.quiet()
 }
 
-// TestPageShowsAKilledConsumerAndReleasesIt is what the page is for: the death shows after the next reading.
+// TestPageShowsAKilledConsumerAndReleasesIt is what the page is for: the death shows after the next
+// reading.
 func TestPageShowsAKilledConsumerAndReleasesIt(t *testing.T) {
 	dir := blocksDirectory(t)
 	start(t, role{Directory: dir, Block: "camera", Does: "stream", Every: time.Second})
@@ -97,7 +98,8 @@ func TestPageShowsAKilledConsumerAndReleasesIt(t *testing.T) {
 	b.becomes(`document.getElementById("token-why").textContent.includes("the token is wrong")`)
 	b.do(chromedp.SendKeys(chromedp.CSS("#token-input"), s.GeneratedToken()+kb.Enter))
 	b.becomes(`document.getElementById("action-dialog").open`)
-	b.becomes(`document.getElementById("action-steps").textContent.includes('release row 1 of the dead consumer "viewer"')`)
+	b.becomes(`document.getElementById("action-steps").textContent.includes(
+		'release row 1 of the dead consumer "viewer"')`)
 	assert.Empty(t, recoveries(t, dir, "camera"), "a dry run changes nothing")
 	b.picture("dry-run")
 	b.do(chromedp.Click(chromedp.CSS("#action-confirm")))
@@ -220,7 +222,8 @@ func TestPageNamesEveryElement(t *testing.T) {
 	start(t, role{Directory: dir, Block: "camera", Does: "hold", Name: []byte("viewer")})
 	s := serve(t, Options{Directory: dir, Actions: true})
 	b := open(t, s.base)
-	const nameless = `[...document.querySelectorAll("button, a, input, canvas:not([aria-hidden], [role=img] canvas), [role=img], table, meter:not([aria-hidden])")]
+	const nameless = `[...document.querySelectorAll("button, a, input, [role=img], table, " +
+		"canvas:not([aria-hidden], [role=img] canvas), meter:not([aria-hidden])")]
 		.filter((e) => !e.closest("[hidden], dialog:not([open])") && !(e.getAttribute("aria-label") ?? "").trim() &&
 			!e.textContent.trim() && !e.querySelector("caption, [alt]")).map((e) => e.outerHTML).join("\n")`
 	b.becomes(rowOf("camera"))
@@ -296,7 +299,8 @@ func TestThePageLoadsOnlyItsOwnFiles(t *testing.T) {
 		for _, found := range address.FindAllString(string(content), -1) {
 			assert.Equal(t, "http://www.w3.org/2000/svg", found, file)
 		}
-		for _, markup := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "style="} {
+		for _, markup := range []string{"innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(",
+			"style="} {
 			assert.NotContains(t, string(content), markup, file)
 		}
 	}

@@ -8,8 +8,8 @@ import (
 	"datablock"
 )
 
-// actions are all actions. Each one is a function of the package datablock, which writes what it did
-// into the block's recovery log.
+// actions are all actions. Each one is a function of the package datablock, which writes what it
+// did into the block's recovery log.
 var actions = []action{
 	{name: "auto-recover", plan: (*Server).planRecovery, do: (*Server).recover},
 	{name: "cleanup", olderMay: true, plan: (*Server).planCleanup,

@@ -143,8 +143,8 @@ func (s *sampler) watch() (readings <-chan *snapshot, end func()) {
 	}
 }
 
-// guard calls a function that reads blocks. A file that is truncated meanwhile makes the read fault,
-// and guard returns this as an error.
+// guard calls a function that reads blocks. A file that is truncated meanwhile makes the read
+// fault, and guard returns this as an error.
 func guard(read func() error) (err error) {
 	before := debug.SetPanicOnFault(true)
 	defer debug.SetPanicOnFault(before)

@@ -86,12 +86,13 @@ func (s *Server) scheme() string {
 	return "http"
 }
 
-// Serve answers requests until the context ends, and then returns at once: event streams are closed,
-// other requests get a second. It closes the port.
+// Serve answers requests until the context ends, and then returns at once: event streams are
+// closed, other requests get a second. It closes the port.
 func (s *Server) Serve(ctx context.Context) error {
 	server := &http.Server{
 		Handler: s.Handler(), ReadHeaderTimeout: headerTimeout, ReadTimeout: requestTimeout,
-		WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerMost, ErrorLog: log.New(errorLog{s}, "", 0),
+		WriteTimeout: answerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: headerMost,
+		ErrorLog: log.New(errorLog{s}, "", 0),
 	}
 	var listener net.Listener = &limited{Listener: s.listener, free: make(semaphore, connectionsMost)}
 	if s.certificate != nil {
@@ -147,7 +148,8 @@ func (s semaphore) try() bool {
 
 func (s semaphore) release() { <-s }
 
-// limited is a listener with a bounded number of open connections. Further ones wait for their turn.
+// limited is a listener with a bounded number of open connections. Further ones wait for their
+// turn.
 type limited struct {
 	net.Listener
 	free semaphore

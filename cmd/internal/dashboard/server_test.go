@@ -360,7 +360,8 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	require.NoError(t, err)
 	defer large.Close()
 	go func() {
-		_, _ = large.Write([]byte("GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 64<<10) + "\r\n\r\n"))
+		_, _ = large.Write([]byte("GET / HTTP/1.1\r\nHost: localhost\r\nX-Large: " + strings.Repeat("x", 64<<10) +
+			"\r\n\r\n"))
 	}()
 	line, err := bufio.NewReader(large).ReadString('\n')
 	require.NoError(t, err)

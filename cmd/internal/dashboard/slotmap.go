@@ -9,8 +9,8 @@ const (
 	heldMost  = 256  // slots that are listed
 )
 
-// slotsJSON is the slot map. A cell is F free, C committed, W being written, D draining, H held by a
-// consumer, or S stuck. Of several slots in a cell the most urgent one counts.
+// slotsJSON is the slot map. A cell is F free, C committed, W being written, D draining, H held by
+// a consumer, or S stuck. Of several slots in a cell the most urgent one counts.
 type slotsJSON struct {
 	Count   int            `json:"count"`
 	PerCell int            `json:"per_cell"`

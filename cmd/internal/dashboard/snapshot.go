@@ -52,8 +52,8 @@ func (n *snapshot) find(name string) *monitor.Block {
 	return n.view.Blocks[at]
 }
 
-// detail is all about one block, as JSON. values: with the value of the newest message, which may be
-// large.
+// detail is all about one block, as JSON. values: with the value of the newest message, which may
+// be large.
 func (n *snapshot) detail(name string, values bool) []byte {
 	key := detailKey{name, values}
 	n.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"datablock/internal/core/segment"
 )
 
-// stopped reports whether a process is stopped, by SIGSTOP or by a debugger. The answer is false where
-// the system does not tell: the pid of another namespace is another process here.
+// stopped reports whether a process is stopped, by SIGSTOP or by a debugger. The answer is false
+// where the system does not tell: the pid of another namespace is another process here.
 func stopped(pid, namespace uint64) bool {
 	if pid == 0 || segment.OtherPIDNamespace(namespace) {
 		return false

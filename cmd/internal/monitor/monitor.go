@@ -1,4 +1,5 @@
-// Package monitor samples the blocks of a directory, read-only: it takes no row, and wakes no process.
+// Package monitor samples the blocks of a directory, read-only: it takes no row, and wakes no
+// process.
 package monitor
 
 import (

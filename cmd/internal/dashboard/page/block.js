@@ -19,8 +19,9 @@ const FACTS = {
   lag: ["Worst lag", (d) => count(d.block.worst_lag) + (d.block.worst_lag > 0 && d.block.worst_lag_ms !== null
     ? ` · ${duration(d.block.worst_lag_ms)}` : "")],
   consumers: ["Consumers", (d) => `${count(d.block.consumers)} of ${count(d.block.consumer_limit)}`],
-  waited: ["Producer waited", (d) => d.metrics ? `${count(d.metrics.waits)} × · ${duration(d.metrics.waited_ms)}` : "–"],
-  slots: ["Slots", (d) => `${count(d.block.slot_count)} + ${count(d.block.spare_slots)} of ${bytes(d.block.slot_size)}`],
+  waited: ["Producer waited", (d) => d.metrics
+    ? `${count(d.metrics.waits)} × · ${duration(d.metrics.waited_ms)}` : "–"],
+  slots: ["Slots", ({ block: b }) => `${count(b.slot_count)} + ${count(b.spare_slots)} of ${bytes(b.slot_size)}`],
   memory: ["Memory", (d) => bytes(d.block.total_bytes)],
   policy: ["Policy", (d) => d.block.policy || "–"],
   checksum: ["Checksums", (d) => d.block.checksum || "none"],
@@ -122,7 +123,8 @@ export class BlockPage {
       this.rates.push(detail.block.rate);
       worst.push(detail.block.worst_lag);
     }
-    const present = new Map((detail.consumers ?? []).slice(0, LINES).map((c) => [`${c.row} ${visible(c.name)}`, c.lag]));
+    const present = new Map((detail.consumers ?? []).slice(0, LINES).map((c) =>
+      [`${c.row} ${visible(c.name)}`, c.lag]));
     for (const key of present.keys()) if (!this.lags.has(key)) this.lags.set(key, []);
     for (const [key, values] of this.lags) {
       if (key === "worst") continue;

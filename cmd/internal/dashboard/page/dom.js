@@ -33,8 +33,8 @@ export function setHidden(element, hidden) {
 const kept = new WeakMap(); // the children of each element, by their keys
 
 /**
- * Keeps the children of an element in the order of items: one child for each key. It makes, updates,
- * moves and removes children, and leaves the focus where it is.
+ * Keeps the children of an element in the order of items: one child for each key. It makes,
+ * updates, moves and removes children, and leaves the focus where it is.
  */
 export function keep(parent, items, key, create, update) {
   const before = kept.get(parent) ?? new Map();

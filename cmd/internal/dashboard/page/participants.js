@@ -3,7 +3,8 @@
 import { keep, make, setClass, setText } from "./dom.js";
 import { count, duration, rate, visible } from "./format.js";
 
-const COLUMNS = ["Row", "Name", "State", "Process", "Delivery", "Messages/s", "Lag", "Lag time", "Missed", "Silent", ""];
+const COLUMNS = ["Row", "Name", "State", "Process", "Delivery", "Messages/s", "Lag", "Lag time", "Missed",
+  "Silent", ""];
 const NUMBERS = new Set(["Row", "Messages/s", "Lag", "Lag time", "Missed", "Silent"]);
 const TRENDS = { growing: " ↑", falling: " ↓" };
 
