@@ -203,9 +203,10 @@ func TestAConfirmationIsGoodOnceAndForOneThing(t *testing.T) {
 		{"y", actionRequest{Action: "evict", Row: viewer}},
 	} {
 		c.request.Confirmation = s.dry("x", request).Confirmation
-		for range 2 { // the first request spends it
+		for _, said := range []string{"something else", "used"} { // the first request spends it
 			status, body := s.post("/api/v1/blocks/"+c.block+"/actions", c.request)
 			assert.Equal(t, http.StatusConflict, status, body)
+			assert.Contains(t, body, said)
 		}
 	}
 	for _, confirmation := range []string{"", "nonsense", found.Confirmation + "x"} {
@@ -221,6 +222,7 @@ func TestAConfirmationIsGoodOnceAndForOneThing(t *testing.T) {
 	before := recoveries(t, dir, "x")
 	status, body = s.post("/api/v1/blocks/x/actions", request)
 	assert.Equal(t, http.StatusConflict, status, "a replay: %s", body)
+	assert.Contains(t, body, "used")
 	assert.Equal(t, before, recoveries(t, dir, "x"))
 	assert.Empty(t, s.dry("x", actionRequest{Action: "evict", Row: viewer}).Confirmation, "nothing is left to do")
 }

@@ -10,6 +10,8 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
 )
 
 // failure is the body of every answer that is an error.
@@ -116,9 +118,27 @@ func (s *Server) authorized(next http.HandlerFunc) http.HandlerFunc {
 			refuse(w, http.StatusUnauthorized, "this needs the header Authorization: Bearer TOKEN")
 			return
 		}
-		s.Log("refused a wrong token from %s", r.RemoteAddr)
+		s.refused.log(s.Log, r.RemoteAddr)
 		refuse(w, http.StatusUnauthorized, "the token is wrong")
 	}
+}
+
+// refusals logs wrong tokens, at most one line a second.
+type refusals struct {
+	mu      sync.Mutex
+	last    time.Time
+	skipped int
+}
+
+func (c *refusals) log(log func(string, ...any), from string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.last) < time.Second {
+		c.skipped++
+		return
+	}
+	log("refused a wrong token from %s (%d more since the last line)", from, c.skipped)
+	c.last, c.skipped = time.Now(), 0
 }
 
 // same compares in a time that says nothing about where the strings differ.

@@ -1,6 +1,7 @@
 package dashboard
 
 import (
+	"bytes"
 	"embed"
 	"io/fs"
 	"net/http"
@@ -51,18 +52,36 @@ func (s *Server) Handler() http.Handler {
 	}))
 }
 
-// bounded is a handler of which few run at once: each may map blocks.
+// bounded is a handler of which few run at once: each may map blocks. A client that takes its answer
+// slowly does not count.
 func (s *Server) bounded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
+		held := &heldAnswer{ResponseWriter: w, status: http.StatusOK}
 		select {
 		case s.requests <- struct{}{}:
-			defer s.requests.release()
-			next(w, r)
+			func() {
+				defer s.requests.release()
+				next(held, r)
+			}()
 		case <-r.Context().Done():
+			return
 		case <-s.ending:
+			return
 		}
+		w.WriteHeader(held.status)
+		_, _ = w.Write(held.body.Bytes())
 	}
 }
+
+// heldAnswer keeps an answer until it is complete.
+type heldAnswer struct {
+	http.ResponseWriter
+	status int
+	body   bytes.Buffer
+}
+
+func (h *heldAnswer) WriteHeader(status int)         { h.status = status }
+func (h *heldAnswer) Write(text []byte) (int, error) { return h.body.Write(text) }
 
 // about says what a client may do here. It names no block, and needs no token.
 func (s *Server) about(w http.ResponseWriter, _ *http.Request) {

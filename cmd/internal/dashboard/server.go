@@ -36,6 +36,7 @@ type Server struct {
 	actions  *confirmations
 	streams  semaphore
 	requests semaphore
+	refused  refusals
 	ending   chan struct{} // closed: every stream ends
 }
 

@@ -342,8 +342,31 @@ func TestStreamsAreBounded(t *testing.T) {
 	s.get("/api/v1/blocks", &blocksJSON{})
 }
 
-// TestSlowClientsAreCutOff: a client that never ends its header, and one that takes no events, lose
-// their connections.
+// TestAClientThatTakesNoEventsIsCutOff: its stream ends when the buffers of the system are full.
+func TestAClientThatTakesNoEventsIsCutOff(t *testing.T) {
+	dir := blocksDirectory(t)
+	for i := range 300 {
+		p, err := datablock.OpenProducer(fmt.Sprintf("block%03d", i), config(dir))
+		require.NoError(t, err)
+		require.NoError(t, p.Close())
+	}
+	s := serve(t, Options{Directory: dir})
+	deaf, err := net.Dial("tcp", strings.TrimPrefix(s.base, "http://"))
+	require.NoError(t, err)
+	defer deaf.Close()
+	_, err = deaf.Write([]byte("GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"))
+	require.NoError(t, err)
+	watchers := func() int {
+		s.sampler.mu.Lock()
+		defer s.sampler.mu.Unlock()
+		return len(s.sampler.watchers)
+	}
+	becomes(t, func() bool { return watchers() == 1 }, "the stream is open")
+	becomes(t, func() bool { return watchers() == 0 }, "the server gives the client up")
+}
+
+// TestSlowClientsAreCutOff: a client that never ends its header loses its connection, and so does a
+// client whose header is too large.
 func TestSlowClientsAreCutOff(t *testing.T) {
 	s := serve(t, Options{})
 	address := strings.TrimPrefix(s.base, "http://")
