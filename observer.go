@@ -77,5 +77,13 @@ func (o *Observer) ReadAt(id uint64, into []byte) (Observation, error) {
 	return Observation(found), public(err)
 }
 
+// Present returns which messages are present: those from oldest to the one before next, except the
+// discarded ones. If there is none, oldest equals next. The producer may overwrite oldest at any
+// time. Errors: ErrSuperseded (open again), ErrCorrupt, ErrClosed.
+func (o *Observer) Present() (oldest, next uint64, err error) {
+	oldest, next, err = o.core.Present()
+	return oldest, next, public(err)
+}
+
 // Close releases the block. Errors: ErrClosed (already closed).
 func (o *Observer) Close() error { return public(o.core.Close()) }

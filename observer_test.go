@@ -14,6 +14,9 @@ func TestObserverSeesTheNewest(t *testing.T) {
 	o, err := datablock.OpenObserver("x", datablock.ObserverOptions{Directory: b.dir})
 	require.NoError(t, err)
 	into := make([]byte, slotSize)
+	oldest, next, err := o.Present()
+	require.NoError(t, err)
+	assert.Equal(t, [2]uint64{0, 0}, [2]uint64{oldest, next})
 	_, err = o.ReadNewest(into)
 	assert.ErrorIs(t, err, datablock.ErrNotFound)
 	for _, text := range []string{"one", "number two"} {
@@ -32,6 +35,11 @@ func TestObserverSeesTheNewest(t *testing.T) {
 	s, err := o.Schema()
 	require.NoError(t, err)
 	assert.Nil(t, s)
+	oldest, next, err = o.Present()
+	require.NoError(t, err)
+	assert.Equal(t, [2]uint64{0, 2}, [2]uint64{oldest, next})
 	require.NoError(t, o.Close())
+	_, _, err = o.Present()
+	assert.ErrorIs(t, err, datablock.ErrClosed)
 	assert.ErrorIs(t, o.Close(), datablock.ErrClosed)
 }

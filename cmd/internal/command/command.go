@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -43,6 +44,7 @@ type app struct {
 	zone      bool
 	json      bool
 	printed   bool // JSON, of which there is one document
+	mayBreak  bool // the output may end before the command does
 }
 
 // release is the version of the build, "" if the build did not make the program.
@@ -92,6 +94,8 @@ func run(args []string, out, errOut io.Writer) (code int) {
 	cmd, err := root.ExecuteC()
 	code = exitCode(err)
 	switch lost := a.out.err; {
+	case a.mayBreak && errors.Is(lost, syscall.EPIPE):
+		code = exitOK
 	case lost != nil:
 		fail(exitFailed, fmt.Sprintf("the output could not be written, and is incomplete: %v", lost))
 	case code > exitProblems:
@@ -117,7 +121,7 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
 	root.PersistentFlags().StringVar(&a.directory, "directory", "",
 		"where the blocks are (default $DATABLOCK_DIR, else /dev/shm, or on Windows a folder of the user)")
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
-	root.AddCommand(a.list(), a.diagnose(), a.status(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
+	root.AddCommand(a.list(), a.diagnose(), a.status(), a.echo(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
 		a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(),
 		a.unlink(), a.collect(), a.serve(),
 		a.completion(), a.generate())

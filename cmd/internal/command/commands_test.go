@@ -141,6 +141,7 @@ func succeeding(t *testing.T, file string) map[string]string {
 	return map[string]string{
 		"": "list", "schema": "list",
 		"list": "", "diagnose": "--shm-name x", "status": "--shm-name x",
+		"echo":                   "--shm-name x --count 1",
 		"release-zombie-readers": "--shm-name x --slot 0", "release-zombie-writer": "--shm-name x --slot 0",
 		"cleanup-heartbeats": "--shm-name x --timeout 0s", "validate": "--shm-name x --repair",
 		"auto-recover": "--shm-name x --yes", "force-reset-slot": "--shm-name x --slot 0 --force --yes",

@@ -68,6 +68,10 @@ func wanted(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "uint32":
 		return fmt.Sprintf("not a whole number from 0 to %d", uint32(math.MaxUint32))
+	case "uint64":
+		return "not a whole number from 0 on"
+	case "float64":
+		return "not a number"
 	case "duration":
 		return "not a time: say 500ms, 5s or 24h"
 	case "bool":

@@ -89,7 +89,7 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 		mutations = 20
 	}
 	looks := [][]string{{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
-		{"auto-recover", "x", "--dry-run"}}
+		{"auto-recover", "x", "--dry-run"}, {"echo", "x", "--from", "oldest", "--count", "3", "--timeout", "20ms"}}
 	mends := [][]string{
 		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"},
 		{"auto-recover", "x", "--yes"}, {"cleanup-heartbeats", "x", "--timeout", "0s"},

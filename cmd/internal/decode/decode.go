@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"iter"
 	"slices"
-	"strconv"
 
 	"datablock/schema"
 )
@@ -249,28 +248,11 @@ func (d *Decoder) Columns(limit int) (columns []string, all bool) {
 	if d.schema == nil {
 		return nil, true
 	}
-	return columnsOf(nil, "", d.root, limit)
-}
-
-func columnsOf(to []string, at string, t schema.Type, limit int) ([]string, bool) {
-	all := true
-	switch kindOf(t) {
-	case Array:
-		for i := uint64(0); all && i < t.Dims[0]; i++ {
-			to, all = columnsOf(to, at+"["+strconv.FormatUint(i, 10)+"]", itemType(t), limit)
-		}
-		return to, all
-	case Struct:
-		for i := 0; all && i < len(t.Nested.Fields); i++ {
-			f := &t.Nested.Fields[i]
-			to, all = columnsOf(to, joined(at, f.Name), f.Type, limit)
-		}
-		return to, all
+	fields, all := Field{Type: d.root}.Scalars(limit)
+	for _, f := range fields {
+		columns = append(columns, f.Path)
 	}
-	if len(to) >= limit {
-		return to, false
-	}
-	return append(to, at), true
+	return columns, all
 }
 
 func joined(path, name string) string {

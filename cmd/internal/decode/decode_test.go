@@ -337,3 +337,15 @@ func FuzzDecode(f *testing.F) {
 		require.LessOrEqual(t, len(d.Paths()), schema.MaxFields)
 	})
 }
+
+func TestCells(t *testing.T) {
+	v := decoder(t, "schema S { a: f64; b: f32; c: char[8]; d: bool; e: i8[2]; f: { g: u8; }; }").
+		Decode(message(t, math.NaN(), float32(math.Inf(-1)), []byte("a\"\\\n\xffé\x00"), uint8(1), []int8{-1, 2}, uint8(3)))
+	for path, want := range map[string]string{"a": "NaN", "b": "-Infinity", "c": `a"\\n\xffé`, "d": "true",
+		"e": "[-1,2]", "e[0]": "-1", "f": `{"g":3}`} {
+		at, err := v.Lookup(path)
+		require.NoError(t, err)
+		assert.Equal(t, want, at.Cell(), path)
+	}
+	assert.Equal(t, "00ff", decode.New(nil).Decode([]byte{0, 0xff}).Cell())
+}

@@ -2,8 +2,10 @@ package decode
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"math"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -96,13 +98,21 @@ const hexDigits = "0123456789abcdef"
 
 // appendText appends a JSON string.
 func appendText(to []byte, text string) []byte {
-	to = append(to, '"')
+	return append(appendEscaped(append(to, '"'), text, true), '"')
+}
+
+// appendEscaped appends a text that a terminal can show. inJSON: the text is in quotes, where a quote
+// and a backslash are escaped, too.
+func appendEscaped(to []byte, text string, inJSON bool) []byte {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		switch {
 		case r == utf8.RuneError && size == 1:
-			to = append(to, '\\', '\\', 'x', hexDigits[text[i]>>4], hexDigits[text[i]&15])
-		case r == '"' || r == '\\':
+			if inJSON {
+				to = append(to, '\\')
+			}
+			to = append(to, '\\', 'x', hexDigits[text[i]>>4], hexDigits[text[i]&15])
+		case inJSON && (r == '"' || r == '\\'):
 			to = append(to, '\\', byte(r))
 		case r == '\n':
 			to = append(to, '\\', 'n')
@@ -120,7 +130,25 @@ func appendText(to []byte, text string) []byte {
 		}
 		i += size
 	}
-	return append(to, '"')
+	return to
+}
+
+// Cell returns a scalar or a text for a table or a CSV file: as in JSON, without quotes. Only
+// characters that are not printable and bytes that are not UTF-8 are escaped in a text. Bytes are
+// hexadecimal. A struct and an array are JSON, and a scalar that the message lacks is "".
+func (v Value) Cell() string {
+	switch n := v.Any().(type) {
+	case nil:
+		if kind := v.Kind(); kind == Struct || kind == Array {
+			return string(v.AppendJSON(nil))
+		}
+		return ""
+	case string:
+		return string(appendEscaped(nil, n, false))
+	case []byte:
+		return hex.EncodeToString(n)
+	}
+	return strings.Trim(string(v.appendScalar(nil)), `"`)
 }
 
 func appendUnit(to []byte, u rune) []byte {

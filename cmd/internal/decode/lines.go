@@ -26,7 +26,7 @@ func (v Value) Lines(indent string) []string {
 	case Struct:
 		t.fields(v, "")
 	case Bytes:
-		t.hex(v.data)
+		t.lines = Dump(v.data, shownBytes)
 	case Array:
 		t.add("", "", v)
 	default:
@@ -94,10 +94,11 @@ func (t *tree) add(at, name string, v Value) {
 	}
 }
 
-// hex adds a dump: offset, bytes, and the characters that they are in ASCII.
-func (t *tree) hex(data []byte) {
+// Dump returns bytes as lines of 16: their offset, the bytes in hexadecimal, and the characters that
+// they are in ASCII. It shows at most limit bytes, and says how many there are.
+func Dump(data []byte, limit int) (lines []string) {
 	const width = 16
-	shown := data[:min(len(data), shownBytes)]
+	shown := data[:min(len(data), limit)]
 	for i := 0; i < len(shown); i += width {
 		row := shown[i:min(i+width, len(shown))]
 		chars := make([]byte, len(row))
@@ -106,14 +107,15 @@ func (t *tree) hex(data []byte) {
 				chars[j] = c
 			}
 		}
-		t.line(fmt.Sprintf("%06x  %-*s  %s", i, 3*width-1, fmt.Sprintf("% x", row), chars))
+		lines = append(lines, fmt.Sprintf("%06x  %-*s  %s", i, 3*width-1, fmt.Sprintf("% x", row), chars))
 	}
 	switch n := len(data); {
 	case n == 0:
-		t.line("(empty)")
+		lines = append(lines, "(empty)")
 	case n > len(shown):
-		t.line(fmt.Sprintf("… %d more bytes (%d in all)", n-len(shown), n))
+		lines = append(lines, fmt.Sprintf("… %d more bytes (%d in all)", n-len(shown), n))
 	}
+	return lines
 }
 
 func someHex(data []byte) string {

@@ -34,6 +34,35 @@ func (f Field) In(v Value) (Value, error) {
 	return part, nil
 }
 
+// Scalars returns the scalars and texts that the field consists of, in order: itself, or those of its
+// items and fields. If there are more than limit, Scalars returns the first ones and false.
+func (f Field) Scalars(limit int) (all []Field, complete bool) {
+	return f.scalars(nil, limit)
+}
+
+func (f Field) scalars(to []Field, limit int) ([]Field, bool) {
+	complete := true
+	switch kindOf(f.Type) {
+	case Array:
+		item := itemType(f.Type)
+		for i := uint64(0); complete && i < f.Type.Dims[0]; i++ {
+			path := f.Path + "[" + strconv.FormatUint(i, 10) + "]"
+			to, complete = Field{path, item, f.Offset + i*item.Size()}.scalars(to, limit)
+		}
+		return to, complete
+	case Struct:
+		for i := 0; complete && i < len(f.Type.Nested.Fields); i++ {
+			part := &f.Type.Nested.Fields[i]
+			to, complete = Field{joined(f.Path, part.Name), part.Type, f.Offset + part.Offset}.scalars(to, limit)
+		}
+		return to, complete
+	}
+	if len(to) >= limit {
+		return to, false
+	}
+	return append(to, f), true
+}
+
 // Lookup returns the part of the value that a path leads to, as [Decoder.Field] does. The error
 // names the part of the path that is wrong and what is there, or what the message lacks.
 func (v Value) Lookup(path string) (Value, error) {

@@ -105,6 +105,16 @@ func (o *Observer) ReadNewest(into []byte) (Observation, error) {
 		o.BlockName(), id, observerTries)
 }
 
+// Present returns the ids of the messages that are present: from oldest up to the one before next,
+// except discarded ones. Both are equal if there is none. Errors: Superseded, Corrupt, Closed.
+func (o *Observer) Present() (oldest, next uint64, err error) {
+	if err := o.usable(); err != nil {
+		return 0, 0, err
+	}
+	next = o.Segment.End()
+	return o.OldestFrom(0, next), next, nil
+}
+
 // ReadAt copies message id, as far as the buffer reaches. It does not wait. Errors: NotFound (not
 // written yet), Overrun (overwritten) and Lost (discarded), perhaps during the copy; and as
 // ReadNewest.

@@ -48,6 +48,26 @@ func TestObserverSeesTheNewest(t *testing.T) {
 	require.NoError(t, err)
 }
 
+func TestObserverSaysWhichMessagesArePresent(t *testing.T) {
+	b := newFixture(t)
+	p := b.producer(b.config(segment.Ring, 4))
+	o := b.observer()
+	for written := range uint64(12) {
+		oldest, next, err := o.Present()
+		require.NoError(t, err)
+		require.Equal(t, written, next)
+		require.Equal(t, written-min(written, 4), oldest)
+		if next > 0 {
+			_, err = o.ReadAt(oldest, nil)
+			require.NoError(t, err)
+		}
+		write(t, p, 1)
+	}
+	require.NoError(t, o.Close())
+	_, _, err := o.Present()
+	assert.ErrorIs(t, err, status.Closed)
+}
+
 func TestObserverReadsByID(t *testing.T) {
 	b := newFixture(t)
 	p := b.producer(b.config(segment.Ring, 4))
