@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"datablock/cmd/internal/faults"
 	"datablock/internal/core/recovery"
 
 	"datablock"
@@ -151,7 +152,7 @@ func (s *Server) dryRun(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	var was identity
 	var found plan
-	err := guard(func() (err error) {
+	err := faults.Catch(func() (err error) {
 		if was, err = s.identify(name); err == nil {
 			found, err = a.plan(s, name, request)
 		}
@@ -183,7 +184,7 @@ func (s *Server) act(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var result []string
-	err := guard(func() (err error) {
+	err := faults.Catch(func() (err error) {
 		if err := s.stillTrue(name, a, request, promised); err != nil {
 			return err
 		}

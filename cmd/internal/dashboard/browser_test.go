@@ -28,7 +28,7 @@ func open(t testing.TB, address string) *browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
-		t.Skip("NOT SHOWN: the page in a browser: there is no chromium (apt-get install chromium)")
+		t.Skip("NOT SHOWN: the page in a browser: there is no chromium (make setup DOCS=1 installs it)")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(program),
 		chromedp.WindowSize(1360, 900), chromedp.UserDataDir(t.TempDir()))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"datablock/cmd/internal/faults"
 	"datablock/cmd/internal/monitor"
 	"datablock/internal/core/segment"
 
@@ -67,9 +68,10 @@ type participantJSON struct {
 	AttachedAt       time.Time `json:"attached_at"`
 	Cursor           uint64    `json:"cursor"`
 	Read             uint64    `json:"read"`
-	Rate             float64   `json:"rate"` // messages a second
-	Lag              uint64    `json:"lag"`  // messages
-	LagMs            *float64  `json:"lag_ms"`
+	Rate             float64   `json:"rate"`            // messages a second
+	Lag              uint64    `json:"lag"`             // messages
+	LagMs            float64   `json:"lag_ms"`          // age of the oldest unread message
+	LagKnown         bool      `json:"lag_known"`       // false: LagMs is the least that it can be
 	Trend            string    `json:"trend,omitempty"` // of the lag: growing, steady, falling
 	HeldUpMs         float64   `json:"held_up_ms"`      // how long it has kept the producer waiting
 	Bytes            uint64    `json:"bytes"`
@@ -112,7 +114,7 @@ func (n *snapshot) describe(name string) *detailJSON {
 		d.Block = summaryJSON{Name: name, Level: levelIdle, Condition: "there is no block of this name"}
 		return d
 	}
-	d.Found, d.Block = true, summaryOf(b, true)
+	d.Found, d.Block = true, n.summaryOf(b, true)
 	if b.Metrics != nil {
 		d.Metrics = metricsOf(b.Metrics)
 	}
@@ -138,7 +140,7 @@ func (n *snapshot) describe(name string) *detailJSON {
 
 // read fills a part.
 func (d *detailJSON) read(part string, fill func() error) {
-	if err := guard(fill); err != nil {
+	if err := faults.Catch(fill); err != nil {
 		d.Errors[part] = err.Error()
 	}
 }
@@ -200,11 +202,9 @@ func (n *snapshot) reference(name string) string {
 
 // consumerOf adds what the monitor has found out to what the row says.
 func consumerOf(c *monitor.Consumer) participantJSON {
-	j := participantOf(&c.ParticipantMetrics)
-	j.Rate, j.HeldUpMs, j.Trend = c.Rate, milliseconds(c.HeldUp), trendOf(c)
-	if c.LagTimeKnown {
-		lag := milliseconds(c.LagTime)
-		j.LagMs = &lag
-	}
+	j := participantOf(&c.Participant)
+	j.Rate, j.HeldUpMs = c.Rate, milliseconds(c.HeldUp)
+	j.Trend = map[int]string{-1: "falling", 0: "steady", 1: "growing"}[c.Trend]
+	j.LagMs, j.LagKnown = milliseconds(c.LagTime), c.LagTimeKnown
 	return j
 }

@@ -29,7 +29,7 @@ func blockFamilies() []family[*monitor.Block] {
 			value: fixed(func(b block) float64 { return float64(b.Info.TotalBytes) })},
 		{name: "datablock_fill_ratio", help: "The part of the ring that the slowest LOSSLESS consumer has yet to " +
 			"read, 0 to 1.", kind: gauge, value: fixed(func(b block) float64 { return b.Fill })},
-		{name: "datablock_worst_lag_messages", help: "The largest lag of all consumers.", kind: gauge,
+		{name: "datablock_worst_lag_messages", help: "The largest lag of the LOSSLESS and ORDERED consumers.", kind: gauge,
 			value: fixed(func(b block) float64 { return float64(b.WorstLag) })},
 		{name: "datablock_messages_written_total", help: "Messages that producers committed.", kind: counter,
 			value: figure(func(m figures) float64 { return float64(m.Written) })},
@@ -66,9 +66,12 @@ func consumerFamilies() []family[*monitor.Consumer] {
 			"still there.", kind: gauge, value: fixed(func(c consumer) float64 { return truth(c.Alive) })},
 		{name: "datablock_consumer_lag_messages", help: "Messages that the consumer has yet to read.", kind: gauge,
 			value: fixed(func(c consumer) float64 { return float64(c.Behind) })},
-		{name: "datablock_consumer_lag_seconds", help: "Age of the oldest message that the consumer has yet to read, " +
-			"where it is known.", kind: gauge,
-			value: func(c consumer) (float64, bool) { return c.LagTime.Seconds(), c.LagTimeKnown }},
+		{name: "datablock_consumer_lag_seconds", help: "Age of the oldest message that the consumer has yet to read. " +
+			"It is at least this if the message is older than the readings.", kind: gauge,
+			value: fixed(func(c consumer) float64 { return c.LagTime.Seconds() })},
+		{name: "datablock_consumer_backpressure_seconds_total", help: "Time for which the consumer kept the producer " +
+			"waiting, while the server looked.", kind: counter,
+			value: fixed(func(c consumer) float64 { return c.HeldUp.Seconds() })},
 		{name: "datablock_consumer_silent_seconds", help: "Time since the consumer's last call.", kind: gauge,
 			value: func(c consumer) (float64, bool) { return c.Silent.Seconds(), !c.AgeUnknown }},
 		{name: "datablock_consumer_held_slots", help: "Slots that the consumer holds.", kind: gauge,

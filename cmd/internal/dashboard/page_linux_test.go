@@ -53,7 +53,7 @@ func TestPageShowsABlockAsWhatItIs(t *testing.T) {
 	state("damaged", "the header does not match its hash")
 	state("truncated", "damaged")
 	state("removed", "removed")
-	state("replaced", "running")
+	state("replaced", "replaced another block")
 	b.picture("problems")
 	b.do(chromedp.Navigate(s.base + "/#/block/truncated"))
 	b.becomes(`document.querySelector("[role=alert]").textContent.includes("truncated")`)

@@ -230,7 +230,7 @@ func TestPageNamesEveryElement(t *testing.T) {
 	assert.Empty(t, b.value(nameless))
 	b.do(chromedp.Navigate(s.base + "/#/block/camera"))
 	b.becomes(cell("viewer", "state") + ` === "alive"`)
-	b.becomes(`document.querySelector(".slots canvas").getAttribute("aria-label").includes("slots:")`)
+	b.becomes(`document.querySelector(".slots canvas[role=img]").getAttribute("aria-label").includes("slots:")`)
 	assert.Empty(t, b.value(nameless))
 	assert.Equal(t, "1", b.value(`document.querySelectorAll("h1").length`))
 	assert.Equal(t, "true", b.value(`[...document.querySelectorAll("th")].every((th) => th.scope !== "")`))

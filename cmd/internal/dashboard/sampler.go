@@ -3,11 +3,19 @@ package dashboard
 import (
 	"context"
 	"fmt"
-	"runtime/debug"
 	"sync"
 	"time"
 
+	"datablock/cmd/internal/faults"
 	"datablock/cmd/internal/monitor"
+)
+
+const (
+	// keptFor is how long the monitor keeps blocks open, and their history, when no client looks. A
+	// block that is removed meanwhile keeps its memory until then. Scrapes come more often.
+	keptFor = 2 * time.Minute
+	// replacedFor is how long a block is shown as one that has replaced another one.
+	replacedFor = time.Minute
 )
 
 // sampler reads the blocks in one goroutine, for all clients, and only while there is a client: a
@@ -16,7 +24,8 @@ type sampler struct {
 	interval  time.Duration
 	directory string
 	advise    Advice
-	read      func() *monitor.View
+	monitor   *monitor.Monitor     // used by run alone
+	replaced  map[string]time.Time // used by run alone: names that lead to another block since then
 
 	mu       sync.Mutex
 	newest   *snapshot
@@ -27,32 +36,35 @@ type sampler struct {
 }
 
 func newSampler(c *checked) *sampler {
-	m := monitor.New(monitor.Options{Directory: c.Directory, History: historyPoints})
+	m := monitor.New(monitor.Options{Directory: c.Directory, History: historyPoints * c.Interval})
 	return &sampler{interval: c.Interval, directory: c.Directory, advise: c.Advise,
-		read:     m.Sample,
+		monitor: m, replaced: map[string]time.Time{},
 		watchers: map[chan *snapshot]struct{}{}, wake: make(chan struct{}, 1)}
 }
 
 // run reads until the context ends.
 func (s *sampler) run(ctx context.Context) {
-	debug.SetPanicOnFault(true) // a file may be truncated while it is read
+	defer s.monitor.Close()
 	for ctx.Err() == nil {
 		pause := s.pause()
 		if pause == 0 {
 			s.publish()
 			continue
 		}
-		var tick <-chan time.Time
-		if pause > 0 {
-			timer := time.NewTimer(pause)
-			defer timer.Stop()
-			tick = timer.C
+		idle := pause < 0
+		if idle {
+			pause = keptFor
 		}
+		timer := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
 		case <-s.wake:
-		case <-tick:
+		case <-timer.C:
+			if idle {
+				s.monitor.Close()
+			}
 		}
+		timer.Stop()
 	}
 }
 
@@ -91,9 +103,18 @@ func (s *sampler) publish() {
 
 // view reads the blocks. If that faults, the blocks are read again at the next time.
 func (s *sampler) view() (v *monitor.View) {
-	err := guard(func() error { v = s.read(); return nil })
-	if err != nil && v == nil {
-		v = &monitor.View{At: time.Now()}
+	if err := faults.Catch(func() error { v = s.monitor.Sample(); return nil }); err != nil {
+		v = &monitor.View{At: time.Now(), Problem: err}
+	}
+	for _, b := range v.Blocks {
+		if b.Replaced {
+			s.replaced[b.Name] = v.At
+		}
+	}
+	for name, at := range s.replaced {
+		if v.At.Sub(at) > replacedFor {
+			delete(s.replaced, name)
+		}
 	}
 	return v
 }
@@ -141,20 +162,4 @@ func (s *sampler) watch() (readings <-chan *snapshot, end func()) {
 		defer s.mu.Unlock()
 		delete(s.watchers, watcher)
 	}
-}
-
-// guard calls a function that reads blocks. A file that is truncated meanwhile makes the read
-// fault, and guard returns this as an error.
-func guard(read func() error) (err error) {
-	before := debug.SetPanicOnFault(true)
-	defer debug.SetPanicOnFault(before)
-	defer func() {
-		r := recover()
-		if _, fault := r.(interface{ Addr() uintptr }); fault {
-			err = errTruncated
-		} else if r != nil {
-			panic(r)
-		}
-	}()
-	return read()
 }

@@ -2,14 +2,14 @@ package dashboard
 
 import (
 	"encoding/json"
-	"slices"
+	"maps"
 	"sync"
 	"time"
 
 	"datablock/cmd/internal/monitor"
 )
 
-// historyPoints is how many readings the monitor keeps of each block.
+// historyPoints is how many readings the monitor keeps of each block, if a client always looks.
 const historyPoints = 300
 
 // snapshot is one reading of all blocks. What several clients ask for is made once.
@@ -19,6 +19,7 @@ type snapshot struct {
 	interval  time.Duration
 	directory string
 	advise    Advice
+	replaced  map[string]time.Time
 
 	event   func() []byte
 	mu      sync.Mutex
@@ -32,7 +33,8 @@ type detailKey struct {
 
 func newSnapshot(s *sampler, v *monitor.View, begun time.Time) *snapshot {
 	n := &snapshot{view: v, begun: begun, interval: s.interval, directory: s.directory, advise: s.advise,
-		details: map[detailKey]func() []byte{}}
+		replaced: maps.Clone(s.replaced),
+		details:  map[detailKey]func() []byte{}}
 	n.event = sync.OnceValue(func() []byte {
 		body, err := json.Marshal(n.all(false))
 		if err != nil {
@@ -45,11 +47,7 @@ func newSnapshot(s *sampler, v *monitor.View, begun time.Time) *snapshot {
 
 // find returns the block with the name, nil if there is none.
 func (n *snapshot) find(name string) *monitor.Block {
-	at := slices.IndexFunc(n.view.Blocks, func(b *monitor.Block) bool { return b.Name == name })
-	if at < 0 {
-		return nil
-	}
-	return n.view.Blocks[at]
+	return n.view.Find(name)
 }
 
 // detail is all about one block, as JSON. values: with the value of the newest message, which may
@@ -87,6 +85,7 @@ type blocksJSON struct {
 	AtMs       int64         `json:"at_ms"`
 	TookMs     float64       `json:"took_ms"`
 	IntervalMs int64         `json:"interval_ms"`
+	Problem    string        `json:"problem,omitempty"` // why the directory cannot be read
 	Blocks     []summaryJSON `json:"blocks"`
 }
 
@@ -106,12 +105,13 @@ type summaryJSON struct {
 	ByteRate float64 `json:"byte_rate"`
 	Fill     float64 `json:"fill"` // 0 to 1
 
-	ProducerPID   uint64   `json:"producer_pid"` // 0: no living producer
-	Consumers     uint32   `json:"consumers"`    // living
-	Dead          int      `json:"dead"`         // consumers whose row is still there
-	ConsumerLimit uint32   `json:"consumer_limit"`
-	WorstLag      uint64   `json:"worst_lag"`    // messages
-	WorstLagMs    *float64 `json:"worst_lag_ms"` // null: not known
+	ProducerPID   uint64  `json:"producer_pid"` // 0: no living producer
+	Consumers     uint32  `json:"consumers"`    // living
+	Dead          int     `json:"dead"`         // consumers whose row is still there
+	ConsumerLimit uint32  `json:"consumer_limit"`
+	WorstLag      uint64  `json:"worst_lag"`       // messages, of LOSSLESS and ORDERED consumers
+	WorstLagMs    float64 `json:"worst_lag_ms"`    // of the same
+	WorstLagKnown bool    `json:"worst_lag_known"` // false: WorstLagMs is the least that it can be
 
 	SlotCount  uint32       `json:"slot_count"`
 	SpareSlots uint32       `json:"spare_slots"`
@@ -133,7 +133,10 @@ func (n *snapshot) all(history bool) blocksJSON {
 	all := blocksJSON{At: v.At, AtMs: v.At.UnixMilli(), TookMs: milliseconds(v.Took),
 		IntervalMs: n.interval.Milliseconds(), Blocks: make([]summaryJSON, 0, len(v.Blocks))}
 	for _, b := range v.Blocks {
-		all.Blocks = append(all.Blocks, summaryOf(b, history))
+		all.Blocks = append(all.Blocks, n.summaryOf(b, history))
+	}
+	if v.Problem != nil {
+		all.Problem = v.Problem.Error()
 	}
 	return all
 }

@@ -11,9 +11,6 @@ import (
 	"datablock"
 )
 
-// errTruncated is what a fault in a block's mapping means.
-var errTruncated = errors.New("one of the block's files was truncated while it was read")
-
 // The levels of a condition.
 const (
 	levelGood      = "good"
@@ -22,7 +19,7 @@ const (
 	levelBad       = "bad"
 )
 
-// silentAfter is how long a producer has to be silent to count as idle.
+// silentAfter is how long a producer has to write nothing to count as idle.
 const silentAfter = 5 * time.Second
 
 func policyName(p uint32) string {
@@ -35,14 +32,14 @@ func stateName(s uint32) string {
 		5: "REPLACING"}[s]
 }
 
-func summaryOf(b *monitor.Block, history bool) summaryJSON {
+func (n *snapshot) summaryOf(b *monitor.Block, history bool) summaryJSON {
 	i := b.Info
 	s := summaryJSON{
 		Name: b.Name, State: stateName(i.State), Policy: policyName(i.Policy), Checksum: checksumName(i),
 		Written: i.NextID, Rate: b.Rate, ByteRate: b.ByteRate, Fill: b.Fill, ProducerPID: i.ProducerPID,
 		Consumers: i.Consumers, Dead: len(deadConsumers(b)), ConsumerLimit: i.ConsumerLimit, WorstLag: b.WorstLag,
-		WorstLagMs: worstLagMs(b),
-		SlotCount:  i.SlotCount, SpareSlots: i.SpareSlots, SlotSize: i.SlotSize, TotalBytes: i.TotalBytes,
+		WorstLagMs: milliseconds(b.WorstLagTime), WorstLagKnown: worstLagKnown(b),
+		SlotCount: i.SlotCount, SpareSlots: i.SpareSlots, SlotSize: i.SlotSize, TotalBytes: i.TotalBytes,
 	}
 	if b.Schema != nil {
 		s.Schema = b.Schema.Name + "@" + b.Schema.Version.String()
@@ -50,7 +47,7 @@ func summaryOf(b *monitor.Block, history bool) summaryJSON {
 	if b.Problem != nil {
 		s.Problem = b.Problem.Error()
 	}
-	s.Level, s.Condition = condition(b)
+	s.Level, s.Condition = condition(b, n.replaced[b.Name])
 	if history {
 		s.History = historyOf(b)
 	}
@@ -73,8 +70,27 @@ func deadConsumers(b *monitor.Block) (dead []*monitor.Consumer) {
 	return dead
 }
 
-// condition says what an operator has to know first.
-func condition(b *monitor.Block) (level, text string) {
+// worstLagKnown reports whether the time of the worst lag is exact.
+func worstLagKnown(b *monitor.Block) bool {
+	for k := range b.Consumers {
+		if c := &b.Consumers[k]; !c.LagTimeKnown && c.Delivery != uint8(datablock.Latest) {
+			return false
+		}
+	}
+	return true
+}
+
+func historyOf(b *monitor.Block) *historyJSON {
+	h := &historyJSON{AtMs: []int64{}, Rate: []float64{}, Lag: []uint64{}}
+	for _, p := range b.History {
+		h.AtMs, h.Rate, h.Lag = append(h.AtMs, p.At.UnixMilli()), append(h.Rate, p.Rate), append(h.Lag, p.WorstLag)
+	}
+	return h
+}
+
+// condition says what an operator has to know first. replaced is since when the name leads to this
+// block, if it led to another one a moment ago, else zero.
+func condition(b *monitor.Block, replaced time.Time) (level, text string) {
 	switch {
 	case b.Problem != nil && errors.Is(b.Problem, datablock.ErrAccess):
 		return levelAttention, "not readable by this user"
@@ -98,6 +114,9 @@ func condition(b *monitor.Block) (level, text string) {
 		remarks = append(remarks, fmt.Sprintf(format, arguments...))
 	}
 	producerCondition(b, raise)
+	if !replaced.IsZero() {
+		raise(levelIdle, "replaced another block at %s", replaced.Format(time.TimeOnly))
+	}
 	if dead := deadConsumers(b); len(dead) > 0 {
 		resting := 0
 		for _, c := range dead {
@@ -131,7 +150,7 @@ func producerCondition(b *monitor.Block, raise func(level, format string, argume
 		raise(levelBad, "the producer died")
 	case stopped(p.PID, p.PIDNamespace):
 		raise(levelAttention, "the producer is stopped")
-	case b.Metrics != nil && b.Metrics.Idle >= silentAfter && b.Rate == 0:
+	case b.Idle >= silentAfter && b.Rate == 0:
 		raise(levelIdle, "idle")
 	}
 }

@@ -1,158 +1,211 @@
-// Package monitor samples the blocks of a directory, read-only: it takes no row, and wakes no
-// process.
+// Package monitor samples the blocks of a directory, read-only. It attaches to no block, takes no
+// row, wakes no process, and changes no byte of a block. It compares each sample with those before,
+// and so knows rates, and how old the messages are that a consumer has yet to read.
 package monitor
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"datablock"
 )
 
-// Options say what to sample.
+// Options are the settings of a monitor.
 type Options struct {
-	Directory string   // as in datablock.Config
-	Names     []string // of blocks; none: all
-	History   int      // points that are kept of each block
+	Directory string        // as in datablock.Config
+	Names     []string      // blocks, by name or absolute path; none: all blocks of the directory
+	History   time.Duration // for which points are kept; default 2 minutes
+	Secret    []byte        // for Observe, as in datablock.Config; the figures need none
+}
+
+// View is one sample of all blocks. It never changes, and goroutines may share it.
+type View struct {
+	At      time.Time     // when the sample began
+	Took    time.Duration // until it was complete
+	Blocks  []*Block      // sorted by name
+	Problem error         // why the directory cannot be read; then there are no blocks
+}
+
+// Block is one block in a sample.
+type Block struct {
+	Name string
+	// Problem says why the block cannot be read: it is damaged, truncated, of another version,
+	// not for this user. Then the figures are zero, except History.
+	Problem error
+	// State is "live", "dead producer" (the producer ended without closing the block), "closed",
+	// "superseded", "replacing", "creating" or "unreadable". A stopped producer is live.
+	State     string
+	Metrics   *datablock.Metrics // nil: there is a problem
+	Info      datablock.BlockInfo
+	Schema    *datablock.Schema // nil: the block has none, or a damaged one
+	Consumers []Consumer        // by row, also dead ones whose rows still exist
+	Producer  *Participant      // nil: none has the block open, and none died with it
+
+	Interval       time.Duration // that the rates are of; 0 in the first sample, whose rates are 0
+	Rate, ByteRate float64       // messages and bytes of payload a second
+	// Fill is the part of the ring that the slowest LOSSLESS consumer has yet to read, 0 to 1.
+	Fill float64
+	// WorstLag is the largest lag of a LOSSLESS or ORDERED consumer, in messages. WorstLagTime is
+	// the largest lag of these in time, at least.
+	WorstLag     uint64
+	WorstLagTime time.Duration
+	// Idle is the time since the newest message. If the block stores no times it is that since the
+	// producer's last call, until the samples know more.
+	Idle time.Duration
+
+	History  []Point // oldest first, this sample is the last one
+	Replaced bool    // another block has taken the name since the sample before: History begins again
+}
+
+// Participant is a producer or a consumer.
+type Participant = datablock.ParticipantMetrics
+
+// Consumer is a consumer in a sample.
+type Consumer struct {
+	Participant
+	Rate float64 // messages a second that it read
+	// LagTime is the age of the oldest message that the consumer has yet to read. If it is not
+	// known, the message is older than all samples, and LagTime is the least that it can be.
+	LagTime      time.Duration
+	LagTimeKnown bool
+	Trend        int // of the lag in the last samples: -1 it falls, 1 it grows
+	// HeldUp is for how long the consumer held the producer up while it was watched. The producer's
+	// time under backpressure counts for the slowest LOSSLESS consumer of each sample.
+	HeldUp time.Duration
 }
 
 // Point is an earlier sample of a block.
 type Point struct {
-	At       time.Time
-	NextID   uint64
-	WorstLag uint64
+	At           time.Time
+	NextID       uint64
+	Rate         float64
+	ByteRate     float64
+	WorstLag     uint64
+	WorstLagTime time.Duration
 }
 
-// Consumer is a consumer with what several samples show.
-type Consumer struct {
-	datablock.ParticipantMetrics
-	Rate         float64       // messages a second
-	LagTime      time.Duration // age of the oldest message that it has yet to read
-	LagTimeKnown bool
-	Trend        int // of the lag since the last sample: -1, 0, 1
-	HeldUp       time.Duration
-}
-
-// Block is a block at one time.
-type Block struct {
-	Name           string
-	Problem        error // why it cannot be read
-	Metrics        *datablock.Metrics
-	Info           datablock.BlockInfo
-	Schema         *datablock.Schema
-	Producer       *datablock.ParticipantMetrics
-	Consumers      []Consumer
-	Rate, ByteRate float64 // a second
-	Fill           float64 // 0 to 1
-	WorstLag       uint64
-	WorstLagTime   time.Duration
-	History        []Point // oldest first, this sample included
-	Replaced       bool    // another block had the name in the last sample
-}
-
-// View is one sample of all blocks.
-type View struct {
-	At     time.Time
-	Took   time.Duration
-	Blocks []*Block
-}
-
-// Monitor keeps the earlier samples. One goroutine uses it at a time.
+// Monitor samples blocks. One goroutine at a time uses it.
 type Monitor struct {
-	options Options
-	before  map[string]*Block
+	options  Options
+	tracks   map[string]*track // by the name that was asked for
+	open     int               // readers
+	mostOpen int               // readers that are kept open, 0: no limit was met
+	samples  uint64
 }
 
-// New makes a monitor that has no samples.
-func New(o Options) *Monitor { return &Monitor{o, map[string]*Block{}} }
+const defaultHistory = 2 * time.Minute
 
-// Sample reads the blocks.
+// New makes a monitor. It reads nothing before the first sample.
+func New(o Options) *Monitor {
+	if o.History <= 0 {
+		o.History = defaultHistory
+	}
+	o.Names = slices.Compact(slices.Sorted(slices.Values(o.Names)))
+	return &Monitor{options: o, tracks: map[string]*track{}}
+}
+
+// retryTime is what a sample spends, at most, on blocks that could not be read before: to find out
+// what is wrong may take a look at every file of the directory.
+const retryTime = 20 * time.Millisecond
+
+// Sample reads every block once. It does not fail as a whole: each problem is that of its block.
 func (m *Monitor) Sample() *View {
 	v := &View{At: time.Now()}
-	list, err := datablock.List(m.options.Directory)
-	now := map[string]*Block{}
-	for _, info := range list {
-		if len(m.options.Names) > 0 && !slices.Contains(m.options.Names, info.Name) {
+	m.samples++
+	names := m.options.Names
+	if len(names) == 0 {
+		names, v.Problem = datablock.BlockNames(m.options.Directory)
+	}
+	var troubled []*track
+	for _, name := range names {
+		t := m.tracks[name]
+		if t == nil {
+			t = &track{monitor: m, name: name}
+			m.tracks[name] = t
+		}
+		t.seen = m.samples
+		if t.problem != nil {
+			troubled = append(troubled, t)
 			continue
 		}
-		b := m.read(info, v.At)
-		if b == nil {
-			continue
+		v.add(t.sample())
+	}
+	// Those that were tried longest ago are the first ones.
+	slices.SortStableFunc(troubled, func(a, b *track) int { return a.tried.Compare(b.tried) })
+	begun := time.Now()
+	for _, t := range troubled {
+		if time.Since(begun) < retryTime {
+			v.add(t.sample())
+		} else {
+			v.add(t.unreadable())
 		}
-		now[b.Name] = b
-		v.Blocks = append(v.Blocks, b)
 	}
-	if err == nil {
-		m.before = now
+	for name, t := range m.tracks {
+		if t.seen != m.samples && v.Problem == nil || t.vanished {
+			t.close()
+			delete(m.tracks, name)
+		}
 	}
+	slices.SortFunc(v.Blocks, func(a, b *Block) int { return strings.Compare(a.Name, b.Name) })
 	v.Took = time.Since(v.At)
 	return v
 }
 
-// read samples one block, nil if it has gone.
-func (m *Monitor) read(info datablock.BlockInfo, at time.Time) *Block {
-	b := &Block{Name: info.Name, Info: info}
-	figures, participants, err := datablock.ReadMetrics(b.Name, m.options.Directory)
-	if errors.Is(err, datablock.ErrNotFound) {
+// add adds a block, unless it has vanished.
+func (v *View) add(b *Block) {
+	if b != nil {
+		v.Blocks = append(v.Blocks, b)
+	}
+}
+
+// Find returns a block by its name, nil if it is not in the sample.
+func (v *View) Find(name string) *Block {
+	at, found := slices.BinarySearchFunc(v.Blocks, name, func(b *Block, name string) int {
+		return strings.Compare(b.Name, name)
+	})
+	if !found {
 		return nil
 	}
-	if err != nil {
-		b.Problem = err
-		return b
-	}
-	b.Metrics, b.Info = figures, figures.Block
-	b.Schema, _ = datablock.BlockSchema(b.Name, m.options.Directory)
-	was := m.before[b.Name]
-	if was != nil && was.Metrics != nil {
-		b.Replaced = figures.Written < was.Metrics.Written
-	}
-	if was == nil || was.Metrics == nil || b.Replaced {
-		was = nil
-	} else {
-		b.History = was.History
-		seconds := at.Sub(b.History[len(b.History)-1].At).Seconds()
-		b.Rate = float64(figures.Written-was.Metrics.Written) / seconds
-		b.ByteRate = float64(figures.Bytes-was.Metrics.Bytes) / seconds
-	}
-	for i := range participants {
-		if participants[i].Role == datablock.RoleProducer {
-			b.Producer = &participants[i]
-			continue
-		}
-		b.add(participants[i], was, at)
-	}
-	b.History = append(b.History[max(0, len(b.History)-m.options.History+1):len(b.History):len(b.History)],
-		Point{at, b.Info.NextID, b.WorstLag})
-	return b
+	return v.Blocks[at]
 }
 
-func (b *Block) add(p datablock.ParticipantMetrics, was *Block, at time.Time) {
-	c := Consumer{ParticipantMetrics: p}
-	if was != nil {
-		for i := range was.Consumers {
-			if one := &was.Consumers[i]; one.Row == c.Row && one.Attached.Equal(c.Attached) && c.Read >= one.Read {
-				c.Rate = float64(c.Read-one.Read) / at.Sub(b.History[len(b.History)-1].At).Seconds()
-			}
-		}
-	}
-	c.LagTime, c.LagTimeKnown = b.ageOf(c.Cursor, at)
-	if c.Delivery != uint8(datablock.Latest) && b.Info.SlotCount > 0 {
-		b.Fill = max(b.Fill, min(1, float64(c.Behind)/float64(b.Info.SlotCount)))
-	}
-	b.WorstLag, b.WorstLagTime = max(b.WorstLag, c.Behind), max(b.WorstLagTime, c.LagTime)
-	b.Consumers = append(b.Consumers, c)
+// Observe opens an observer of a block, with the monitor's directory and secret. Any goroutine may
+// call it. The caller closes the observer. Errors: as datablock.OpenObserver.
+func (m *Monitor) Observe(name string) (*datablock.Observer, error) {
+	return datablock.OpenObserver(name, datablock.ObserverOptions{Directory: m.options.Directory,
+		Secret: m.options.Secret})
 }
 
-// ageOf is how long ago a message was written, as far as the history shows.
-func (b *Block) ageOf(id uint64, at time.Time) (time.Duration, bool) {
-	if id >= b.Info.NextID {
-		return 0, true
+// Close releases all blocks. A sample afterwards opens them again, and begins new histories.
+func (m *Monitor) Close() {
+	for name, t := range m.tracks {
+		t.close()
+		delete(m.tracks, name)
 	}
-	for i, p := range b.History {
-		if p.NextID > id {
-			return at.Sub(p.At), i > 0
-		}
-	}
-	return 0, len(b.History) > 0
 }
+
+// listed reports whether the monitor found the names itself. Then a block that is not there has
+// vanished, and is no problem.
+func (m *Monitor) listed() bool { return len(m.options.Names) == 0 }
+
+// room makes room for one more reader, if too many files are open. It reports whether it did.
+func (m *Monitor) room(err error) bool {
+	if !tooManyFiles(err) || m.open == 0 {
+		return false
+	}
+	m.mostOpen = m.open * 3 / 4
+	for _, t := range m.tracks {
+		if m.open <= m.mostOpen {
+			break
+		}
+		t.close()
+	}
+	return true
+}
+
+func shortName(name string) string { return filepath.Base(name) }
+
+func gone(err error) bool { return errors.Is(err, datablock.ErrNotFound) }

@@ -3,7 +3,7 @@
 import { announce, keep, make, setClass, setHidden, setText } from "./dom.js";
 import { Actions } from "./actions.js";
 import { follow } from "./client.js";
-import { bytes, count, duration, percent, rate, time, visible } from "./format.js";
+import { age, bytes, count, duration, percent, rate, time, visible } from "./format.js";
 import { Participants } from "./participants.js";
 import { Plot } from "./plot.js";
 import { SlotMap } from "./slots.js";
@@ -16,8 +16,8 @@ const FACTS = {
   bytes: ["Bytes/s", (d) => bytes(d.block.byte_rate)],
   written: ["Written", (d) => count(d.block.written)],
   fill: ["Fill", (d) => percent(d.block.fill)],
-  lag: ["Worst lag", (d) => count(d.block.worst_lag) + (d.block.worst_lag > 0 && d.block.worst_lag_ms !== null
-    ? ` · ${duration(d.block.worst_lag_ms)}` : "")],
+  lag: ["Worst lag", ({ block: b }) => count(b.worst_lag) +
+    (b.worst_lag > 0 ? ` · ${age(b.worst_lag_ms, b.worst_lag_known)}` : "")],
   consumers: ["Consumers", (d) => `${count(d.block.consumers)} of ${count(d.block.consumer_limit)}`],
   waited: ["Producer waited", (d) => d.metrics
     ? `${count(d.metrics.waits)} × · ${duration(d.metrics.waited_ms)}` : "–"],

@@ -32,6 +32,12 @@ export function duration(ms) {
   return `${Math.floor(ms / 86400e3)} d`;
 }
 
+/** The age of a message, which is at least ms if it is not known. */
+export function age(ms, known) {
+  if (known) return duration(ms);
+  return ms > 0 ? `≥ ${duration(ms)}` : "unknown";
+}
+
 export const percent = (part) => `${whole.format(part * 100)} %`;
 
 export function time(text) {

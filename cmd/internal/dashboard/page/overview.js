@@ -2,7 +2,7 @@
 
 import { announce, keep, make, setAttribute, setClass, setHidden, setText } from "./dom.js";
 import { follow, getJSON } from "./client.js";
-import { bytes, count, duration, percent, rate, visible } from "./format.js";
+import { age, bytes, count, percent, rate, visible } from "./format.js";
 import { makeSpark, Rates, showSpark } from "./spark.js";
 
 const GONE_FOR = 60000; // ms that a removed block stays in the table
@@ -77,7 +77,7 @@ export class Overview {
     for (const block of this.blocks) {
       if (!names.has(block.name) && !block.gone) {
         this.gone.set(block.name, { ...block, gone: Date.now(), level: "idle", condition: "removed", rate: 0,
-          byte_rate: 0, fill: 0, consumers: 0, dead: 0, worst_lag: 0, worst_lag_ms: null });
+          byte_rate: 0, fill: 0, consumers: 0, dead: 0, worst_lag: 0, worst_lag_ms: 0 });
         announce(`Block ${visible(block.name)} was removed`);
       }
     }
@@ -148,7 +148,7 @@ export class Overview {
     setText(c.consumers, count(b.consumers));
     setText(c.dead, b.dead > 0 ? `${count(b.dead)} dead` : "");
     setText(c.lag, count(b.worst_lag));
-    setText(c.lagTime, b.worst_lag > 0 && b.worst_lag_ms !== null ? duration(b.worst_lag_ms) : "");
+    setText(c.lagTime, b.worst_lag > 0 ? age(b.worst_lag_ms, b.worst_lag_known) : "");
   }
 }
 

@@ -1,7 +1,7 @@
 // The table of a block's producer and consumers.
 
 import { keep, make, setClass, setText } from "./dom.js";
-import { count, duration, rate, visible } from "./format.js";
+import { age, count, duration, rate, visible } from "./format.js";
 
 const COLUMNS = ["Row", "Name", "State", "Process", "Delivery", "Messages/s", "Lag", "Lag time", "Missed",
   "Silent", ""];
@@ -48,7 +48,7 @@ export class Participants {
     setText(c.silent, p.silent_ms === null ? "unknown" : duration(p.silent_ms));
     if (p.role === "producer") return;
     setText(c.lag, count(p.lag) + (TRENDS[p.trend] ?? ""));
-    setText(c.lagTime, p.lag === 0 ? "" : p.lag_ms === null ? "unknown" : duration(p.lag_ms));
+    setText(c.lagTime, p.lag === 0 ? "" : age(p.lag_ms, p.lag_known));
     setText(c.missed, count(p.missed));
     this.actions.buttons(c.buttons, [["Evict…", { action: "evict", row: p.row }]]);
   }
