@@ -220,10 +220,15 @@ const (
 	longestPause  = 20 * time.Millisecond
 )
 
+// Next returns the next pause.
+func (p *Pause) Next() time.Duration {
+	p.last = min(max(2*p.last, shortestPause), longestPause)
+	return p.last
+}
+
 // Wait waits for the next pause, at most limit, and reports whether the context lives.
 func (p *Pause) Wait(ctx context.Context, limit time.Duration) bool {
-	p.last = min(max(2*p.last, shortestPause), longestPause)
-	timer := time.NewTimer(min(p.last, limit))
+	timer := time.NewTimer(min(p.Next(), limit))
 	defer timer.Stop()
 	select {
 	case <-ctx.Done():
