@@ -3,7 +3,6 @@ package command
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ type checkJSON struct {
 	Lag       uint64   `json:"lag_messages"`        // the largest of a LOSSLESS or ORDERED consumer
 	LagMs     *float64 `json:"lag_ms"`              // the same in time; null: not known
 	IdleMs    float64  `json:"idle_ms"`             // since the newest message
-	Consumers uint32   `json:"consumers"`    // living ones
+	Consumers uint32   `json:"consumers"`           // living ones
 }
 
 // limits are what check compares with. Zero: not asked for.
@@ -77,14 +76,7 @@ their format.`,
 			}
 			return a.checkBlocks(names, &l, perfdata)
 		},
-		ValidArgsFunction: func(cmd *cobra.Command, args []string, typed string) (all []cobra.Completion,
-			_ cobra.ShellCompDirective) {
-			words, directive := a.completeBlock(cmd, nil, typed)
-			return slices.DeleteFunc(words, func(w cobra.Completion) bool {
-				name, _, _ := strings.Cut(w, "\t")
-				return slices.Contains(args, name)
-			}), directive
-		},
+		ValidArgsFunction: a.completeBlocks,
 	}
 	f := cmd.Flags()
 	f.DurationVar(&l.lag, "max-lag", 0, "the oldest message that a consumer has yet to read is not older")

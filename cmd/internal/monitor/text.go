@@ -3,7 +3,9 @@ package monitor
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // Number returns a rate or a count in at most six characters.
@@ -55,4 +57,32 @@ func Time(d time.Duration) string {
 	default:
 		return fmt.Sprintf("%dd%02dh", minutes/60/24, minutes/60%24)
 	}
+}
+
+// ShortTime returns a time of so many seconds in at most five characters.
+func ShortTime(seconds float64) string {
+	for _, unit := range []struct {
+		below, divide float64
+		name          string
+	}{{0.9995e-3, 1e-6, "µs"}, {0.9995, 1e-3, "ms"}, {99.5, 1, "s"}, {99.5 * 60, 60, "m"}, {47.5 * 3600, 3600, "h"}} {
+		if seconds < unit.below {
+			value := seconds / unit.divide
+			if value < 9.95 && unit.name == "s" {
+				return strconv.FormatFloat(value, 'f', 1, 64) + unit.name
+			}
+			return strconv.FormatFloat(value, 'f', 0, 64) + unit.name
+		}
+	}
+	return strconv.FormatFloat(seconds/86400, 'f', 0, 64) + "d"
+}
+
+// Printable shows a name that any attached process may have chosen, without the control characters
+// that a terminal would obey.
+func Printable(name string) string {
+	return strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
+			return '?'
+		}
+		return r
+	}, strings.ToValidUTF8(name, "?"))
 }
