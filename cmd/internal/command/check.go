@@ -41,9 +41,8 @@ func (a *app) check() *cobra.Command {
 		Use:   "check [NAME]... [--max-lag 1s] [--max-idle 5s] [--producer-alive]",
 		Short: "Compare blocks with limits, for a monitoring system",
 		Long: `Prints one line for each block, "OK" or "PROBLEM" first, and ends with exit code 1 if a block is over
-a limit or cannot be read. Without a NAME it checks all blocks of the directory. A block that is
-named and does not exist is a problem, with exit code 3. Without limits a block is healthy if its
-files can be read.
+a limit, cannot be read, or is named and does not exist. Without a NAME it checks all blocks of the
+directory. Without limits a block is healthy if its files can be read.
 
 The command is no participant, and the producer does not see it. It ends as soon as every limit is
 decided: at once where the block stores the times of its messages, and otherwise after --window for
@@ -53,10 +52,10 @@ decided: at once where the block stores the times of its messages, and otherwise
 number of the messages that the slowest one has yet to read. --max-idle is about the newest message.
 
 Nagios, Icinga and the like take 0 for OK, 1 for WARNING, 2 for CRITICAL and 3 for UNKNOWN. With the
-exit codes of this program a problem is a WARNING, a block that does not exist UNKNOWN, and wrong
-usage CRITICAL. The plug-in "negate" makes a problem CRITICAL:
-"negate -s -w CRITICAL -- datablock-admin check camera --max-lag 1s". --perfdata adds figures in
-their format.`,
+exit codes of this program a problem is a WARNING, wrong usage CRITICAL, and a directory that does
+not exist UNKNOWN. Their plug-in "negate" makes a problem CRITICAL:
+"negate -w CRITICAL datablock-admin check camera --max-lag 1s". --perfdata adds figures in their
+format.`,
 		Example: `  datablock-admin check camera --max-lag 1s --max-idle 5s --producer-alive
   datablock-admin check --min-rate 25 --perfdata
   datablock-admin check camera lidar --max-lag-messages 100 --json`,
@@ -116,9 +115,14 @@ func (a *app) checkBlocks(names []string, l *limits, perfdata bool) error {
 		if v.Problem != nil {
 			return v.Problem
 		}
+		for _, b := range v.Blocks {
+			if errors.Is(b.Problem, datablock.ErrInvalid) { // no block can have that name
+				return b.Problem
+			}
+		}
 		all, decided := l.compare(v, first, v.At.Sub(begun))
 		if decided || v.At.Sub(begun) > l.longest() {
-			return a.showChecks(all, v, l, perfdata)
+			return a.showChecks(all, l, perfdata)
 		}
 		time.Sleep(checkInterval)
 	}
@@ -245,14 +249,10 @@ func consumerText(c *monitor.Consumer) string {
 	return fmt.Sprintf("consumer %q (row %d, pid %d)", printable(c.Name), c.Row, c.PID)
 }
 
-func (a *app) showChecks(all []checkJSON, v *monitor.View, l *limits, perfdata bool) error {
-	var missing error
+func (a *app) showChecks(all []checkJSON, l *limits, perfdata bool) error {
 	healthy := true
-	for i, b := range v.Blocks {
-		healthy = healthy && all[i].Healthy
-		if missing == nil && errors.Is(b.Problem, datablock.ErrNotFound) {
-			missing = b.Problem
-		}
+	for _, j := range all {
+		healthy = healthy && j.Healthy
 	}
 	if a.json {
 		if all == nil {
@@ -269,10 +269,7 @@ func (a *app) showChecks(all []checkJSON, v *monitor.View, l *limits, perfdata b
 			a.print("OK no blocks\n")
 		}
 	}
-	switch {
-	case missing != nil:
-		return missing
-	case !healthy:
+	if !healthy {
 		return errProblems
 	}
 	return nil

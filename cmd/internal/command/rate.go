@@ -61,7 +61,8 @@ each message (TIMESTAMP), the periods are exact. Otherwise the command looks at 
 times a second at most, and a period can be wrong by the time between two looks. A block that is
 made again under the same name is followed, and the line of that window has messages of both.
 
-With --json each line is one document, with --csv a row. The summary has the kind "summary".`,
+With --json each line is one document, with --csv a row. The summary has the kind "summary", and is
+left out where there was only one line.`,
 		Example: `  datablock-admin rate camera
   datablock-admin rate --shm-name camera --window 5s --duration 1m --csv`,
 		RunE: func(*cobra.Command, []string) error {
@@ -104,7 +105,8 @@ type gauge struct {
 	bytes          uint64 // of the block, at the end of the last window
 	window, whole  measurement
 	lines          uint64
-	titled, exact  bool
+	complete       bool // nothing was measured after the last line
+	titled         bool
 	slowest        time.Duration // the longest time between two looks
 	lastLookOfTurn time.Time
 }
@@ -120,7 +122,8 @@ func (a *app) measure(name string, o rateOptions) error {
 	now := time.Now()
 	g.window.begun, g.whole.begun, g.lastLookOfTurn = now, now, now
 	err := g.run(stop)
-	if g.whole.messages > 0 || err == nil {
+	forPrograms := a.json || o.csv
+	if a.out.err == nil && (g.whole.messages > 0 || err == nil) && !(forPrograms && g.lines == 1 && g.complete) {
 		if e := g.print("summary", &g.whole, time.Now()); err == nil {
 			err = e
 		}
@@ -155,6 +158,7 @@ func (g *gauge) run(stop context.Context) error {
 	for {
 		now := time.Now()
 		g.slowest, g.lastLookOfTurn = max(g.slowest, now.Sub(g.lastLookOfTurn)), now
+		g.complete = false
 		if err := g.look(); err != nil {
 			return err
 		}
@@ -209,7 +213,7 @@ func (g *gauge) endWindow(now time.Time) error {
 	}
 	g.lines++
 	err := g.print("window", &g.window, now)
-	g.window = measurement{begun: now}
+	g.window, g.complete = measurement{begun: now}, true
 	return err
 }
 

@@ -97,7 +97,9 @@ func (m *model) messageTitle() string {
 			text += fmt.Sprintf(", of which %d are shown", n)
 		}
 	}
-	if s.err == nil {
+	missing := errors.Is(s.err, datablock.ErrNotFound)
+	here := m.shown.Find(s.name) != nil
+	if s.err == nil || missing && !here { // the line above says that the block has gone
 		return text
 	}
 	if text != "" {
@@ -106,7 +108,7 @@ func (m *model) messageTitle() string {
 	switch {
 	case errors.Is(s.err, datablock.ErrOverrun):
 		return text + "the producer is faster than the copy of a message: the next look may succeed"
-	case errors.Is(s.err, datablock.ErrNotFound) && m.shown.Find(s.name) != nil:
+	case missing:
 		return text + "the block has no message yet"
 	case errors.Is(s.err, datablock.ErrSecret):
 		return text + "the block has a secret: its messages are for programs that know it"

@@ -184,7 +184,7 @@ func (m *model) showSelected(lines []line, room int) {
 func (m *model) title(matching int) string {
 	consumers := 0
 	if m.shown == nil {
-		return titleStyle.Render("datablock-admin top")
+		return titleStyle.Render("DataBlock")
 	}
 	for _, b := range m.shown.Blocks {
 		consumers += int(b.Info.Consumers)
@@ -193,15 +193,12 @@ func (m *model) title(matching int) string {
 	if matching != len(m.shown.Blocks) {
 		count = fmt.Sprintf("%d of %d", matching, len(m.shown.Blocks))
 	}
-	text := titleStyle.Render("datablock-admin top") + fmt.Sprintf("  %s  %s, %s  %s  sort %s%s",
-		monitor.Printable(m.o.Directory), plural(count, "block"), plural(fmt.Sprint(consumers), "consumer"),
-		m.shown.At.Format("15:04:05"), orderNames[m.order], m.direction())
+	text := titleStyle.Render("DataBlock") + fmt.Sprintf("  %s  %s, %s  sort %s%s", m.shown.At.Format("15:04:05"),
+		plural(count, "block"), plural(fmt.Sprint(consumers), "consumer"), orderNames[m.order], m.direction())
 	if m.filter != "" {
 		text += fmt.Sprintf("  filter %q", m.filter)
 	}
-	if m.paused {
-		text += "  " + warnStyle.Render("PAUSED")
-	}
+	text += m.pausedText() + "  " + monitor.Printable(m.o.Directory)
 	return text
 }
 

@@ -35,7 +35,7 @@ func (m *model) plotKey(name string) tea.Cmd {
 	case "left", "shift+tab", "N":
 		m.series, m.field = (m.seriesIndex()+count-1)%count, ""
 	case "f", "/":
-		m.prompt = &prompt{label: "field: ", text: m.plottedField(), before: m.field}
+		m.prompt = &prompt{label: "field: ", before: m.field}
 	case "+", "=":
 		m.span = min(m.span+1, len(spans)-1)
 	case "-":
@@ -107,9 +107,11 @@ func (m *model) plotTitle(name string, points []point) string {
 		return monitor.Printable(name) + ": no value yet"
 	}
 	least, most := bounds(points)
-	return fmt.Sprintf("%s: %s  min %s  max %s  in %v", monitor.Printable(name),
-		figure(points[len(points)-1].value), figure(least), figure(most), spans[m.span])
+	return fmt.Sprintf("%s: %s  min %s  max %s  in %s", monitor.Printable(name),
+		figure(points[len(points)-1].value), figure(least), figure(most), spanText(spans[m.span]))
 }
+
+func spanText(d time.Duration) string { return fmt.Sprintf("%.0fs", d.Seconds()) }
 
 func bounds(points []point) (least, most float64) {
 	least, most = math.Inf(1), math.Inf(-1)
@@ -161,7 +163,7 @@ func (m *model) chart(points []point, begin, end time.Time, height int) []string
 		}
 		lines[i] = m.glyphs.pad(cell{label, labelWidth, true}) + " " + m.glyphs.axis + lines[i]
 	}
-	left, right := "-"+end.Sub(begin).String(), end.Format("15:04:05")
+	left, right := "-"+spanText(end.Sub(begin)), end.Format("15:04:05")
 	gap := max(1, m.width-labelWidth-2-len(left)-len(right))
 	return append(lines, strings.Repeat(" ", labelWidth+2)+left+strings.Repeat(" ", gap)+right)
 }

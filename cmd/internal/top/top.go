@@ -80,7 +80,7 @@ func newModel(o Options) *model {
 		o.Interval = time.Second
 	}
 	return &model{o: o, monitor: monitor.New(o.Monitor), glyphs: glyphsOf(os.Getenv), width: 80, height: 24,
-		consumers: true, span: 2}
+		consumers: true, span: 1}
 }
 
 // The messages of the commands.
