@@ -43,6 +43,13 @@ func (r *MetricsReader) Read() (*Metrics, []ParticipantMetrics, error) {
 	return publicMetrics(m), converted(all, publicParticipant), nil
 }
 
+// NextID returns the id of the next message, which is how many messages were written. It is cheap
+// enough to be called thousands of times a second. Errors: as Read, up to 100 ms late.
+func (r *MetricsReader) NextID() (uint64, error) {
+	next, err := r.core.NextID()
+	return next, public(err)
+}
+
 // Schema returns the schema of the block's messages; nil: the producer declared none. The schema of
 // a block never changes. Errors: ErrCorrupt, ErrClosed.
 func (r *MetricsReader) Schema() (*Schema, error) {

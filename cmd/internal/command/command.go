@@ -121,7 +121,7 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(a.list(), a.diagnose(), a.status(), a.echo(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
 		a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(),
-		a.unlink(), a.collect(), a.serve(),
+		a.unlink(), a.collect(), a.rate(), a.check(), a.top(), a.serve(),
 		a.completion(), a.generate())
 	root.SetHelpCommand(a.help())
 	completeDirectory(root, "directory")

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// BenchmarkThousandBlocks: a sample must take less than 50 ms of a core, 5 % at one sample a second.
+// BenchmarkThousandBlocks: a sample must take less than 50 ms of a core: 5 % at one a second.
 func BenchmarkThousandBlocks(b *testing.B) {
 	dir := place(b)
 	for i := range 1000 {

@@ -52,9 +52,10 @@ type Block struct {
 	// the largest lag of these in time, at least.
 	WorstLag     uint64
 	WorstLagTime time.Duration
-	// Idle is the time since the newest message. If the block stores no times it is that since the
-	// producer's last call, until the samples know more.
-	Idle time.Duration
+	// Idle is the time since the newest message. If it is not known, Idle is the time since the
+	// producer's last call: the message is not younger, unless the producer is in a wait.
+	Idle      time.Duration
+	IdleKnown bool // the block stores times, or a message came since the first sample
 
 	History  []Point // oldest first, this sample is the last one
 	Replaced bool    // another block has taken the name since the sample before: History begins again

@@ -196,11 +196,12 @@ func (t *track) idle(b *Block, now time.Time) {
 	} else if !t.changed.IsZero() {
 		b.Idle = max(b.Idle, now.Sub(t.changed))
 	}
+	b.IdleKnown = !t.changed.IsZero()
 	if b.Info.NextID == 0 {
 		return
 	}
 	if committed, ok := t.reader.Committed(b.Info.NextID - 1); ok {
-		b.Idle = max(0, now.Sub(committed))
+		b.Idle, b.IdleKnown = max(0, now.Sub(committed)), true
 	}
 }
 

@@ -1,6 +1,7 @@
 package recovery
 
 import (
+	"errors"
 	"os"
 	"testing"
 	"time"
@@ -32,6 +33,9 @@ func TestAReaderReadsWhatReadMetricsReads(t *testing.T) {
 		}
 		assert.Equal(t, want, got)
 		assert.Equal(t, wantRows, rows)
+		next, err := r.NextID()
+		require.NoError(t, err)
+		assert.Equal(t, want.Block.NextID, next)
 		assert.EqualValues(t, os.Getpid(), got.Block.ProducerPID)
 		assert.EqualValues(t, 1, got.Block.Consumers)
 		list, err := List(b.dir)
@@ -40,6 +44,8 @@ func TestAReaderReadsWhatReadMetricsReads(t *testing.T) {
 	}
 	require.NoError(t, r.Close())
 	_, _, err = r.Read()
+	assert.ErrorIs(t, err, status.Closed)
+	_, err = r.NextID()
 	assert.ErrorIs(t, err, status.Closed)
 	assert.ErrorIs(t, r.Close(), status.Closed)
 }
@@ -51,9 +57,15 @@ func TestAReaderSaysThatTheBlockIsAnotherOne(t *testing.T) {
 	r, err := OpenMetrics("x", b.dir)
 	require.NoError(t, err)
 	defer r.Close()
+	_, err = r.NextID()
+	require.NoError(t, err)
 	require.NoError(t, Unlink("x", b.dir, segment.Force))
 	_, _, err = r.Read()
 	assert.ErrorIs(t, err, status.Superseded)
+	require.Eventually(t, func() bool {
+		_, err := r.NextID()
+		return errors.Is(err, status.Superseded)
+	}, 10*time.Second, time.Millisecond)
 	b.producer(config)
 	_, _, err = r.Read()
 	assert.ErrorIs(t, err, status.Superseded)
