@@ -151,7 +151,7 @@ func succeeding(t *testing.T, file string) map[string]string {
 		"schema diff": "block:s " + file, "schema generate": "--lang c block:s",
 		"schema register": file, "schema list": "", "completion": "bash", "help": "list", "generate": t.TempDir(),
 		"serve": "--listen 127.0.0.1:0",
-		"rate": "--shm-name x --window 10ms --count 1", "check": "x", "top": "x --once --interval 10ms",
+		"rate":  "--shm-name x --window 10ms --count 1", "check": "x", "top": "x --once --interval 10ms",
 	}
 }
 

@@ -19,8 +19,9 @@ func (a *app) serve() *cobra.Command {
 		Use:   "serve [--listen HOST:PORT] [--actions]",
 		Short: "A web page, JSON and Prometheus metrics of all blocks",
 		Long: `Serves the blocks of a directory over HTTP until Ctrl-C: a page with live figures, JSON below /api/v1,
-and /metrics for Prometheus. Nothing is changed, and no process is woken. The blocks are read only
-while a page is open or a request asks.
+/metrics for Prometheus, and /foxglove for Foxglove and PlotJuggler (ws://127.0.0.1:7411/foxglove).
+Nothing is changed, and no process is woken. The blocks are read only while a page is open or a
+request asks.
 
 The server listens on this machine only. Every user of this machine can then read what the user of
 the server can read; with --private reading needs the token. Beyond this machine the server needs
@@ -47,10 +48,12 @@ would do. The block's recovery log and the standard error have every action.`,
 	f.DurationVar(&o.Interval, "interval", time.Second, "the time between two readings, at least 100ms")
 	f.BoolVar(&o.Actions, "actions", false, "allow recovery, with the token; without --token-file one is made")
 	f.BoolVar(&o.Private, "private", false, "reading needs the token, too")
+	f.StringSliceVar(&o.Origins, "foxglove-origin", nil,
+		"a site whose page may read the messages as Foxglove does, such as app.foxglove.dev")
 	f.StringVar(&o.TokenFile, "token-file", "", "a file with the token, which only its owner and group may read")
 	f.StringVar(&o.Certificate, "tls-cert", "", "a file with the certificate, in PEM form")
 	f.StringVar(&o.Key, "tls-key", "", "a file with the key of the certificate, in PEM form")
-	for _, name := range []string{"listen", "interval"} {
+	for _, name := range []string{"listen", "interval", "foxglove-origin"} {
 		completeFlag(cmd, name, cobra.NoFileCompletions)
 	}
 	return cmd

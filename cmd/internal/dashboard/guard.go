@@ -55,7 +55,7 @@ func (s *Server) guarded(next http.Handler) http.Handler {
 		case !s.isOwnHost(r.Host):
 			refuse(w, http.StatusMisdirectedRequest, "the name %q is none of this server's: use the address that it "+
 				"printed", r.Host)
-		case !s.isSameOrigin(r):
+		case r.URL.Path != foxglovePath && !s.isSameOrigin(r):
 			refuse(w, http.StatusForbidden, "another site sent this request: only this server's own page may")
 		default:
 			next.ServeHTTP(w, r)

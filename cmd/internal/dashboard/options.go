@@ -35,6 +35,7 @@ type Options struct {
 	Certificate string        // file, PEM; "" for plain HTTP
 	Key         string        // file, PEM
 	TokenFile   string        // "": no token, or with Actions a generated one
+	Origins     []string      // hosts of other sites whose pages may connect as Foxglove does
 	Actions     bool          // recovery by POST requests
 	Private     bool          // reading needs the token on loopback, too
 	Version     string        // of the program

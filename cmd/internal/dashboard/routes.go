@@ -16,6 +16,10 @@ var pageFiles embed.FS
 //go:embed openapi.json
 var description []byte
 
+// foxglovePath is where Foxglove and PlotJuggler connect. The handler checks the origin of a request
+// itself: it may accept the page of another site.
+const foxglovePath = "/foxglove"
+
 // route is one thing that the server does. The description, openapi.json, has each of them.
 type route struct {
 	method, path string
@@ -29,6 +33,7 @@ func (s *Server) routes() []route {
 		{"GET", "/api/v1/blocks/{name}", s.readable(s.bounded(s.block))},
 		{"GET", "/api/v1/events", s.readable(s.events)},
 		{"GET", "/api/v1/openapi.json", s.describe},
+		{"GET", foxglovePath, s.readable(s.foxglove.ServeHTTP)},
 		{"GET", "/metrics", s.readable(s.bounded(s.metrics()))},
 		{"POST", "/api/v1/blocks/{name}/actions/dry-run", s.acting(s.bounded(s.dryRun))},
 		{"POST", "/api/v1/blocks/{name}/actions", s.acting(s.bounded(s.act))},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"datablock"
+	"datablock/cmd/internal/foxglove"
 )
 
 // The limits of a client.
@@ -37,6 +38,7 @@ type Server struct {
 	streams  semaphore
 	requests semaphore
 	refused  refusals
+	foxglove *foxglove.Handler
 	ending   chan struct{} // closed: every stream ends
 }
 
@@ -54,8 +56,11 @@ func New(o Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	live := foxglove.New(foxglove.Directory(c.Directory))
+	live.Origins = c.Origins
 	return &Server{
-		checked: c, listener: listener, sampler: newSampler(c), actions: newConfirmations(),
+		foxglove: live,
+		checked:  c, listener: listener, sampler: newSampler(c), actions: newConfirmations(),
 		streams: make(semaphore, streamsMost), requests: make(semaphore, requestsMost), ending: make(chan struct{}),
 	}, nil
 }
@@ -112,6 +117,7 @@ func (s *Server) Serve(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	close(s.ending)
+	s.foxglove.Close() // the server does not know its connections any more
 	closing, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if server.Shutdown(closing) != nil {
