@@ -33,14 +33,8 @@ export function askToken(why) {
       input.value = "";
       resolve(given);
     }, { once: true });
+    document.getElementById("token-cancel").onclick = () => dialog.close("cancel");
     dialog.showModal();
-    // Enter in the field means the second button, not the first one of the form.
-    input.onkeydown = (event) => {
-      if (event.key === "Enter") {
-        event.preventDefault();
-        dialog.close("ok");
-      }
-    };
     input.focus();
   });
   return asking;
