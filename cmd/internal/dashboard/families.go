@@ -29,8 +29,8 @@ func blockFamilies() []family[*monitor.Block] {
 			value: fixed(func(b block) float64 { return float64(b.Info.TotalBytes) })},
 		{name: "datablock_fill_ratio", help: "The part of the ring that the slowest LOSSLESS consumer has yet to " +
 			"read, 0 to 1.", kind: gauge, value: fixed(func(b block) float64 { return b.Fill })},
-		{name: "datablock_worst_lag_messages", help: "The largest lag of the LOSSLESS and ORDERED consumers.", kind: gauge,
-			value: fixed(func(b block) float64 { return float64(b.WorstLag) })},
+		{name: "datablock_worst_lag_messages", help: "The largest lag of the LOSSLESS and ORDERED consumers.",
+			kind: gauge, value: fixed(func(b block) float64 { return float64(b.WorstLag) })},
 		{name: "datablock_messages_written_total", help: "Messages that producers committed.", kind: counter,
 			value: figure(func(m figures) float64 { return float64(m.Written) })},
 		{name: "datablock_written_bytes_total", help: "Payload that producers committed.", kind: counter,

@@ -16,8 +16,8 @@ var pageFiles embed.FS
 //go:embed openapi.json
 var description []byte
 
-// foxglovePath is where Foxglove and PlotJuggler connect. The handler checks the origin of a request
-// itself: it may accept the page of another site.
+// foxglovePath is where Foxglove and PlotJuggler connect. The handler checks the origin of a
+// request itself: it may accept the page of another site.
 const foxglovePath = "/foxglove"
 
 // route is one thing that the server does. The description, openapi.json, has each of them.
@@ -57,8 +57,8 @@ func (s *Server) Handler() http.Handler {
 	}))
 }
 
-// bounded is a handler of which few run at once: each may map blocks. A client that takes its answer
-// slowly does not count.
+// bounded is a handler of which few run at once: each may map blocks. A client that takes its
+// answer slowly does not count.
 func (s *Server) bounded(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		held := &heldAnswer{ResponseWriter: w, status: http.StatusOK}

@@ -28,8 +28,8 @@ func certificate(t *testing.T, name string) (certificate, key string, pool *x509
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name},
-		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+		DNSNames: []string{name}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true,
+		BasicConstraintsValid: true, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
 	content, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
 	require.NoError(t, err)
 	secret, err := x509.MarshalPKCS8PrivateKey(private)
@@ -71,7 +71,8 @@ func TestBeyondLoopbackReadingNeedsTheToken(t *testing.T) {
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
 	answer, _ = s.ask("GET", "/api/v1/blocks", "", header, bearer, "Origin", s.base)
 	assert.Equal(t, http.StatusOK, answer.StatusCode)
-	answer, _ = s.ask("GET", "/api/v1/blocks", "", header, bearer, "Origin", strings.Replace(s.base, "https", "http", 1))
+	answer, _ = s.ask("GET", "/api/v1/blocks", "", header, bearer, "Origin",
+		strings.Replace(s.base, "https", "http", 1))
 	assert.Equal(t, http.StatusForbidden, answer.StatusCode)
 
 	plain, err := http.Get("http://127.0.0.1:" + port + "/")
