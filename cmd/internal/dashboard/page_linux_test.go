@@ -32,7 +32,8 @@ func TestPageShowsABlockAsWhatItIs(t *testing.T) {
 	b := open(t, s.base)
 	state := func(name, text string) {
 		t.Helper()
-		b.becomes(rowOf(name) + fmt.Sprintf(`?.textContent.includes(%q)`, text))
+		b.becomes(fmt.Sprintf(`((row) => (row.parts.state.textContent + row.parts.problem.textContent).includes(%q))`,
+			text) + "(" + rowOf(name) + ")")
 	}
 	state("stopping", "running")
 	state("removed", "closed by its producer")
