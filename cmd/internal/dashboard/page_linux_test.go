@@ -46,8 +46,10 @@ func TestPageShowsABlockAsWhatItIs(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, os.Truncate(filepath.Join(dir, "truncated"), 100))
 	require.NoError(t, datablock.Unlink("removed", dir, 0))
-	require.NoError(t, datablock.Unlink("replaced", dir, 0))
-	p, err := datablock.OpenProducer("replaced", config(dir))
+	replacing := config(dir)
+	replacing.Flags |= datablock.Replace
+	replacing.SlotSize = 128
+	p, err := datablock.OpenProducer("replaced", replacing)
 	require.NoError(t, err)
 	defer p.Close()
 	state("stopping", "the producer is stopped")
