@@ -57,8 +57,8 @@ is shown as bytes. When the block is replaced, the command opens the new one.
 
 With --json each message is one line: {"id", "time", "length", "message"}, with --field "fields"
 instead of "message", with --hex "hex". A line {"event": "missed", "count"} says how many messages
-were overwritten before the next line; other events are "discarded", "unreadable", "replaced" and
-"removed". With --csv the first line has the names of the columns.
+were overwritten before the next line; other events are "discarded", "unreadable", "waiting",
+"replaced" and "removed". With --csv the first line has the names of the columns.
 
 After --timeout without a message the command ends: with code 0 if --count was not given and a
 message was shown, else with code 1.`,
@@ -163,6 +163,7 @@ func (e *echo) check() error {
 // open opens the block, and with --wait waits for it.
 func (e *echo) open(stop context.Context, from follow.Start) error {
 	var pause follow.Pause
+	waiting := false
 	for {
 		r, err := follow.Open(e.name, follow.Options{Directory: e.a.directory, Secret: e.secret, Start: from})
 		if err == nil {
@@ -172,16 +173,20 @@ func (e *echo) open(stop context.Context, from follow.Start) error {
 		if !e.wait || !errors.Is(err, datablock.ErrNotFound) || e.late() {
 			return err
 		}
-		e.flush()
+		if !waiting {
+			e.event("waiting", 0, fmt.Sprintf("… waiting for block %q", printable(e.name)))
+			e.flush()
+		}
+		waiting, from = true, follow.Oldest // the block will be new
 		if !pause.Wait(stop, e.patience()) {
 			return err
 		}
-		from = follow.Oldest // the block is new
 	}
 }
 
 // prepare makes the printer for a schema. A later block may have another one.
 func (e *echo) prepare(s *schema.Schema) error {
+	e.flush()
 	before := e.printer
 	p, err := newPrinter(e, s)
 	if err != nil {
@@ -310,6 +315,9 @@ func (e *echo) timedOut() error {
 // event says what is no message: in JSON as a line among the messages, else on standard error.
 func (e *echo) event(kind string, count uint64, text string) {
 	if e.a.json {
+		if e.printer == nil {
+			e.printer = &jsonPrinter{}
+		}
 		e.printer.event(kind, count, text)
 		return
 	}

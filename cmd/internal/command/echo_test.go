@@ -40,7 +40,7 @@ func poseAt(n int) *pose {
 const poseJSON = `"message":{"time":7,"at":{"x":7,"y":0.5},"points":[{"x":1,"y":2},{"x":3,"y":4}],` +
 	`"name":"arm\u001b"}}`
 
-// blockOf makes a block "p" with a ring of eight messages.
+// blockWith makes a block "p" with a ring of eight messages.
 func blockWith(t *testing.T, dir, schema string, change func(*datablock.Config)) *datablock.Producer {
 	t.Helper()
 	config := datablock.DefaultConfig(datablock.Ring)
@@ -100,8 +100,8 @@ func TestEchoShowsDecodedMessages(t *testing.T) {
 		{"--from oldest --field at.x --field name", "0  at.x: 5  name: \"arm\\x1b\"\n"},
 		{"--from oldest --count 2 --field at.x", "0  at.x: 5\n1  at.x: 6\n"},
 		{"--field at", "--- message 2, 40 bytes\nat:\n  x: 7\n  y: 0.5\n"},
-		{"--json --field at --field points[1].y", `{"id":2,"length":40,"fields":{"at":{"x":7,"y":0.5},"points[1].y":4}}` +
-			"\n"},
+		{"--json --field at --field points[1].y",
+			`{"id":2,"length":40,"fields":{"at":{"x":7,"y":0.5},"points[1].y":4}}` + "\n"},
 		{"--csv", header + "time,at.x,at.y,points[0].x,points[0].y,points[1].x,points[1].y,name\n" +
 			"2,,40,7,7,0.5,1,2,3,4,arm\\u001b\n"},
 		{"--csv --field points[1] --field time", header + "points[1].x,points[1].y,time\n2,,40,3,4,7\n"},
@@ -243,7 +243,7 @@ func TestEchoEndsWhenNothingComes(t *testing.T) {
 	assert.Contains(t, errOut, `"q"`)
 }
 
-// lines reads the output of a command line by line.
+// echoRun is echo in its own process. Its output is read line by line.
 type echoRun struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -266,8 +266,10 @@ func startEcho(t *testing.T, dir string, args ...string) *echoRun {
 	stop := time.AfterFunc(30*time.Second, func() { _ = r.cmd.Process.Kill() })
 	t.Cleanup(func() {
 		stop.Stop()
-		_ = r.cmd.Process.Kill()
-		_ = r.cmd.Wait()
+		if r.cmd.ProcessState == nil {
+			_ = r.cmd.Process.Kill()
+			_ = r.cmd.Wait()
+		}
 	})
 	return r
 }
@@ -286,7 +288,8 @@ func (r *echoRun) exitCode() int {
 
 func TestEchoFollowsABlockThatComesAndGoes(t *testing.T) {
 	dir := sharedDir(t)
-	r := startEcho(t, dir, "--json", "--field", "time", "--wait", "--from", "oldest")
+	r := startEcho(t, dir, "--json", "--field", "time", "--wait")
+	assert.Contains(t, r.line(), `{"event":"waiting",`)
 	p := blockWith(t, dir, poseText, nil)
 	sendPose(t, p, 1)
 	sendPose(t, p, 2)
@@ -310,6 +313,7 @@ func TestEchoFollowsABlockThatComesAndGoes(t *testing.T) {
 	require.NoError(t, q.Close())
 	require.NoError(t, datablock.Unlink("p", dir, 0))
 	assert.Contains(t, r.line(), `{"event":"removed",`)
+	assert.Contains(t, r.line(), `{"event":"waiting",`)
 	p = blockWith(t, dir, poseText, nil)
 	sendPose(t, p, 5)
 	assert.Equal(t, `{"id":0,"length":40,"fields":{"time":5}}`, r.line())
@@ -349,18 +353,16 @@ func TestEchoEndsQuietlyWithItsReader(t *testing.T) {
 	dir := sharedDir(t)
 	p := blockWith(t, dir, poseText, nil)
 	sendPose(t, p, 1)
-	r := startEcho(t, dir)
-	assert.Equal(t, "--- message 0, 40 bytes", r.line())
+	r := startEcho(t, dir, "--json")
+	assert.Contains(t, r.line(), `{"id":0,`)
 	require.NoError(t, r.output.Close())
-	ended := make(chan struct{})
-	go func() {
-		_, _ = r.cmd.Process.Wait()
-		close(ended)
-	}()
+	ended := make(chan int, 1)
+	go func() { ended <- r.exitCode() }()
 	for n := 2; ; n++ {
 		sendPose(t, p, n)
 		select {
-		case <-ended:
+		case code := <-ended:
+			assert.Equal(t, exitOK, code)
 			assert.Empty(t, r.said.String())
 			return
 		case <-time.After(time.Millisecond):

@@ -1,8 +1,9 @@
 // Package decode turns the bytes of a message into values, as the schema of its block describes
 // them.
 //
-// A [Decoder] and a [Value] may be used by any goroutine: neither changes after it was made. Nothing
-// here waits. Sizes, offsets and lengths are bytes. Numbers are in the byte order of the machine.
+// A [Decoder] and a [Value] may be used by any goroutine: neither changes after it was made.
+// Nothing here waits. Sizes, offsets and lengths are bytes. Numbers are in the byte order of the
+// machine.
 package decode
 
 import (
@@ -242,8 +243,8 @@ func leaves(to []Path, at Path, t schema.Type) []Path {
 }
 
 // Columns returns the path of every scalar and text of a message, in order: arrays are expanded, as
-// in "points[0].x". There may be more than memory has room for. If there are more than limit, Columns
-// returns the first ones and false.
+// in "points[0].x". There may be more than memory has room for. If there are more than limit,
+// Columns returns the first ones and false.
 func (d *Decoder) Columns(limit int) (columns []string, all bool) {
 	if d.schema == nil {
 		return nil, true

@@ -101,8 +101,8 @@ func appendText(to []byte, text string) []byte {
 	return append(appendEscaped(append(to, '"'), text, true), '"')
 }
 
-// appendEscaped appends a text that a terminal can show. inJSON: the text is in quotes, where a quote
-// and a backslash are escaped, too.
+// appendEscaped appends a text that a terminal can show. inJSON: the text is in quotes, where a
+// quote and a backslash are escaped, too.
 func appendEscaped(to []byte, text string, inJSON bool) []byte {
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])

@@ -94,8 +94,8 @@ func (t *tree) add(at, name string, v Value) {
 	}
 }
 
-// Dump returns bytes as lines of 16: their offset, the bytes in hexadecimal, and the characters that
-// they are in ASCII. It shows at most limit bytes, and says how many there are.
+// Dump returns bytes as lines of 16: their offset, the bytes in hexadecimal, and the characters
+// that they are in ASCII. It shows at most limit bytes, and says how many there are.
 func Dump(data []byte, limit int) (lines []string) {
 	const width = 16
 	shown := data[:min(len(data), limit)]

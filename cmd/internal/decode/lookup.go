@@ -34,8 +34,8 @@ func (f Field) In(v Value) (Value, error) {
 	return part, nil
 }
 
-// Scalars returns the scalars and texts that the field consists of, in order: itself, or those of its
-// items and fields. If there are more than limit, Scalars returns the first ones and false.
+// Scalars returns the scalars and texts that the field consists of, in order: itself, or those of
+// its items and fields. If there are more than limit, Scalars returns the first ones and false.
 func (f Field) Scalars(limit int) (all []Field, complete bool) {
 	return f.scalars(nil, limit)
 }
@@ -80,7 +80,8 @@ func resolve(t schema.Type, path string) (Field, error) {
 		var err error
 		switch {
 		case kindOf(t) == Bytes:
-			return Field{}, fmt.Errorf("%s: the block has no schema, and its messages are bytes without fields", quote(path))
+			return Field{}, fmt.Errorf("%s: the block has no schema, and its messages are bytes without fields",
+				quote(path))
 		case path[at] == '[':
 			t, offset, at, err = index(t, offset, path, at)
 		case path[at] == '.' && at > 0:

@@ -203,7 +203,8 @@ func guard(err *error) func() {
 		debug.SetPanicOnFault(before)
 		r := recover()
 		if _, fault := r.(interface{ Addr() uintptr }); fault {
-			*err = &datablock.Error{Code: datablock.ErrCorrupt, Detail: "the block's file was truncated while it was read"}
+			*err = &datablock.Error{Code: datablock.ErrCorrupt,
+				Detail: "the block's file was truncated while it was read"}
 		} else if r != nil {
 			panic(r)
 		}
@@ -217,7 +218,7 @@ type Pause struct{ last time.Duration }
 // The pauses: a message is seen after the longest at the latest.
 const (
 	shortestPause = 100 * time.Microsecond
-	longestPause  = 20 * time.Millisecond
+	longestPause  = 5 * time.Millisecond
 )
 
 // Next returns the next pause.

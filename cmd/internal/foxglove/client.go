@@ -68,6 +68,7 @@ func (c *client) serve() {
 		c.keepAlive(ctx)
 	})
 	if err := c.pump(ctx); errors.Is(err, errServerEnds) {
+		defer time.AfterFunc(endTimeout, cancel).Stop() // for a client that does not answer
 		_ = c.conn.Close(websocket.StatusGoingAway, err.Error())
 	}
 	cancel()
@@ -119,6 +120,9 @@ func (c *client) keepAlive(ctx context.Context) {
 // pump sends what there is to send, until the connection fails or the server ends.
 func (c *client) pump(ctx context.Context) error {
 	err := c.send(ctx, serverInfo{"serverInfo", c.handler.Name, []string{}, map[string]string{}, c.handler.session})
+	if err == nil {
+		err = c.send(ctx, advertise{"advertise", []description{}}) // the protocol promises at least one
+	}
 	if err == nil {
 		err = c.advertise(ctx)
 	}

@@ -1,10 +1,10 @@
 // Package foxglove serves the messages of blocks over the WebSocket protocol of Foxglove, which
 // Foxglove and PlotJuggler read live.
 //
-// Each block is a channel, whose messages are CDR with a ros2msg definition (package ros2). A client
-// that subscribes gets the newest message, and then those to come. The server observes the blocks:
-// it takes no row, and no client holds a producer up. No message is queued for a client. A client
-// that is too slow for its blocks misses messages.
+// Each block is a channel, whose messages are CDR with a ros2msg definition (package ros2). A
+// subscriber gets the newest message, and then the messages to come. The server observes the
+// blocks: it takes no row, and no client holds a producer up. No message is queued for a client. A
+// client that is too slow for its blocks misses messages.
 package foxglove
 
 import (
@@ -64,9 +64,9 @@ var subprotocols = []string{"foxglove.sdk.v1", "foxglove.websocket.v1"}
 
 // Handler answers WebSocket requests. The fields may be set before the first request.
 //
-// A page of another site may open a WebSocket to this machine. The handler refuses it unless Origins
-// has its origin. The handler does not compare the Host of a request with the names of the server:
-// the program that mounts it does.
+// A page of another site may open a WebSocket to this machine. The handler refuses the page unless
+// Origins has its origin. The handler does not compare the Host of a request with the names of the
+// server: the program that mounts the handler does.
 type Handler struct {
 	Name       string        // of the server, shown to users; default "DataBlock"
 	Origins    []string      // of pages that may connect, beside the server's own; as websocket.AcceptOptions has them
@@ -179,7 +179,8 @@ func (h *Handler) channels() map[uint32]*channel {
 	return h.blocks.byID
 }
 
-// Close ends all connections, and waits until their goroutines have ended.
+// Close ends all connections, and waits until their goroutines have ended: about a second where a
+// client does not answer.
 func (h *Handler) Close() {
 	h.end()
 	h.running.Wait()

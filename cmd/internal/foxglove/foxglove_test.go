@@ -106,6 +106,7 @@ func (s *scene) connect() *connection {
 	c, err := s.dial("foxglove.sdk.v1", nil)
 	require.NoError(s.t, err)
 	require.Equal(s.t, "serverInfo", c.json()["op"])
+	require.Equal(s.t, "advertise", c.json()["op"], "also without blocks")
 	return c
 }
 

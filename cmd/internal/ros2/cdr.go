@@ -7,8 +7,8 @@ import (
 	"datablock/schema"
 )
 
-// Append appends a message of the block in CDR, with the header. Without NewWithRest the bytes after
-// the struct are left out. The error says that the message is too short for its schema.
+// Append appends a message of the block in CDR, with the header. Without NewWithRest the bytes
+// after the struct are left out. The error says that the message is too short for its schema.
 func (m *Message) Append(to, message []byte) ([]byte, error) {
 	to = append(to, header...)
 	if m.schema == nil {

@@ -2,8 +2,8 @@
 // ROS 2 (ros2msg), and the bytes in its encoding (CDR).
 //
 // The bytes of a naturally aligned struct are CDR already, if the definition declares the padding
-// as fields. Such a message is copied behind a header of four bytes. Every other struct is converted
-// field by field: packed structs, and those whose fields are not aligned.
+// as fields. Such a message is copied behind a header of four bytes. Every other struct is
+// converted field by field: packed structs, and those whose fields are not aligned.
 //
 // ROS 2 has no arrays of arrays and no text of a fixed size. An array of arrays becomes one array
 // with all items, and text becomes uint8[N]. Names get the form that ROS 2 requires.
