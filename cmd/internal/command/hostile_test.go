@@ -92,7 +92,8 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 		mutations = 20
 	}
 	looks := [][]string{{"top", "--once", "--interval", "10ms"}, {"rate", "x", "--window", "10ms", "--count", "1"},
-		{"check", "--max-lag", "1ms", "--max-idle", "1ms", "--min-rate", "1", "--window", "10ms"}, {"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
+		{"check", "--max-lag", "1ms", "--max-idle", "1ms", "--min-rate", "1", "--window", "10ms"},
+		{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
 		{"auto-recover", "x", "--dry-run"}}
 	mends := [][]string{
 		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"},

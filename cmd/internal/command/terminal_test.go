@@ -161,6 +161,13 @@ label: "pulse"
 	s.press("Left")
 	s.wait(`(?m)^lag in seconds: `)
 
+	s.resized()
+	s.survives(producer, dir)
+}
+
+// resized changes the size of the terminal, from the plot of a block to the table.
+func (s *screen) resized() {
+	s.t.Helper()
 	s.tmux("resize-window", "-x", "130", "-y", "30")
 	s.wait(`(?m)^.{110,130}\d\d:\d\d:\d\d$`)
 	s.press("Escape")
@@ -170,12 +177,17 @@ label: "pulse"
 	s.tmux("resize-window", "-x", "80", "-y", "24")
 	s.wait(`(?m)^ NAME         SCHEMA`)
 
-	require.NoError(t, producer.Process.Kill())
+}
+
+// survives kills the producer and removes the block while top shows it.
+func (s *screen) survives(producer *exec.Cmd, dir string) {
+	s.t.Helper()
+	require.NoError(s.t, producer.Process.Kill())
 	_, _ = producer.Process.Wait()
 	s.wait(`(?m)^▸camera .* DEAD$`)
 	s.press("Enter")
 	s.wait(`(?m)^camera  dead producer `, `(?m)^count: \d+$`)
-	require.NoError(t, datablock.Unlink("camera", dir, datablock.Force))
+	require.NoError(s.t, datablock.Unlink("camera", dir, datablock.Force))
 	s.wait(`(?m)^camera  the block has gone: no file has its name now$`, `(?m)^count: \d+$`)
 	s.press("Escape")
 	s.wait(`no block of 1 matches "CAM": Esc shows all`)

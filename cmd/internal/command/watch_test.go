@@ -150,13 +150,13 @@ func TestCheckComparesWithEachLimit(t *testing.T) {
 		assert.Regexp(t, said, out)
 	}
 	check(exitOK, `^OK stamped: live, .*\nOK x: live, .*living consumers 1, .*\n$`)
-	check(exitOK, `^OK x: live`, "x", "--producer-alive", "--min-consumers", "1", "--max-idle", "10s", "--min-rate", "1",
-		"--window", "200ms")
+	check(exitOK, `^OK x: live`, "x", "--producer-alive", "--min-consumers", "1", "--max-idle", "10s",
+		"--min-rate", "1", "--window", "200ms")
 	check(exitOK, `^OK stamped: .*lag 0 \(0\)`, "stamped", "--max-lag", "0s", "--max-lag-messages", "0")
 	check(exitProblems, `PROBLEM x: consumer "stuck" \(row 1, pid \d+\) has yet to read \d+ messages, more than 3`, "x",
 		"--max-lag-messages", "3")
-	check(exitProblems, `PROBLEM x: consumer "stuck" .* has yet to read a message that is (at least )?.* old, more than `+
-		`50ms`, "x", "--max-lag", "50ms")
+	check(exitProblems, `PROBLEM x: consumer "stuck" .* a message that is (at least )?.* old, more than 50ms`, "x",
+		"--max-lag", "50ms")
 	check(exitProblems, `^PROBLEM x: .* messages/s, less than 1e\+06\n$`, "x", "--min-rate", "1e6", "--window", "50ms")
 	check(exitProblems, `living consumers: 1, less than 2`, "x", "--min-consumers", "2")
 	check(exitProblems, `^PROBLEM nobody: no block "nobody".*\nOK x: `, "x", "nobody")
