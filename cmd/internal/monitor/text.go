@@ -54,8 +54,10 @@ func Time(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", minutes, int64(seconds)%60)
 	case minutes < 48*60:
 		return fmt.Sprintf("%dh%02dm", minutes/60, minutes%60)
-	default:
+	case minutes < 100*24*60:
 		return fmt.Sprintf("%dd%02dh", minutes/60/24, minutes/60%24)
+	default:
+		return fmt.Sprintf("%dd", minutes/60/24)
 	}
 }
 
