@@ -63,10 +63,12 @@ func Time(d time.Duration) string {
 
 // ShortTime returns a time of so many seconds in at most five characters.
 func ShortTime(seconds float64) string {
+	const day = 24 * 3600
 	for _, unit := range []struct {
 		below, divide float64
 		name          string
-	}{{0.9995e-3, 1e-6, "µs"}, {0.9995, 1e-3, "ms"}, {99.5, 1, "s"}, {99.5 * 60, 60, "m"}, {47.5 * 3600, 3600, "h"}} {
+	}{{0.9995e-3, 1e-6, "µs"}, {0.9995, 1e-3, "ms"}, {99.5, 1, "s"}, {99.5 * 60, 60, "m"}, {47.5 * 3600, 3600, "h"},
+		{999.5 * day, day, "d"}} {
 		if seconds < unit.below {
 			value := seconds / unit.divide
 			if value < 9.95 && unit.name == "s" {
@@ -75,7 +77,7 @@ func ShortTime(seconds float64) string {
 			return strconv.FormatFloat(value, 'f', 0, 64) + unit.name
 		}
 	}
-	return strconv.FormatFloat(seconds/86400, 'f', 0, 64) + "d"
+	return strconv.FormatFloat(seconds/(365.25*day), 'f', 0, 64) + "y"
 }
 
 // Printable shows a name that any attached process may have chosen, without the control characters
