@@ -187,8 +187,8 @@ func (l *limits) conditions(b *monitor.Block, j checkJSON, came bool, elapsed ti
 		return exceeded
 	}
 	add("producer-alive", isKept(b.State == "live"), "no living producer: %s", b.State)
-	add("min-consumers", isKept(b.Info.Consumers >= l.consumers), "living consumers: %d, less than %d", b.Info.Consumers,
-		l.consumers)
+	add("min-consumers", isKept(b.Info.Consumers >= l.consumers), "living consumers: %d, less than %d",
+		b.Info.Consumers, l.consumers)
 	c := worstConsumer(b, func(a, b *monitor.Consumer) bool { return a.Behind > b.Behind })
 	if c != nil {
 		add("max-lag-messages", isKept(c.Behind <= l.lagMessages), "%s has yet to read %d messages, more than %d",

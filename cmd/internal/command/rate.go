@@ -256,9 +256,9 @@ func (g *gauge) printCSV(j rateJSON) {
 		}
 		return strconv.FormatFloat(*f, 'g', 9, 64)
 	}
-	g.a.print("%s,%d,%s,%d,%s,%s,%d,%s,%s,%s,%s,%s,%v\n", j.Kind, j.TimeMs, float(&j.Seconds), j.Messages, float(&j.Rate),
-		float(&j.ByteRate), j.Periods, float(j.MinMs), float(j.MeanMs), float(j.P99Ms), float(j.MaxMs), float(j.JitterMs),
-		j.Exact)
+	g.a.print("%s,%d,%s,%d,%s,%s,%d,%s,%s,%s,%s,%s,%v\n", j.Kind, j.TimeMs, float(&j.Seconds), j.Messages,
+		float(&j.Rate), float(&j.ByteRate), j.Periods, float(j.MinMs), float(j.MeanMs), float(j.P99Ms),
+		float(j.MaxMs), float(j.JitterMs), j.Exact)
 }
 
 const rateFormat = "%12s %12s %9s %9s %9s %9s %9s\n"
@@ -289,6 +289,6 @@ func (g *gauge) printSummary(j rateJSON, p *monitor.Periods) {
 	g.a.print("period: min %s, mean %s, p99 %s, max %s, jitter %s\n", period(p, p.Min), period(p, p.Mean()),
 		period(p, p.Quantile(0.99)), period(p, p.Max), period(p, p.Jitter()))
 	if !j.Exact {
-		g.a.print("%s\n", dim(fmt.Sprintf("the block stores no times: the looks were up to %s apart", monitor.Time(g.slowest))))
+		g.a.print("%s\n", dim("the block stores no times: the looks were up to "+monitor.Time(g.slowest)+" apart"))
 	}
 }

@@ -225,13 +225,14 @@ func (a *app) topCSV(v *monitor.View, title bool) error {
 	for _, m := range v.Blocks {
 		b := topBlockOf(m)
 		_ = w.Write([]string{now, "block", b.Name, b.State, b.Schema, b.Policy, "", "", "", fmt.Sprint(b.ProducerPID),
-			fmt.Sprint(b.ProducerPID != 0), "", number(b.Rate), number(b.ByteRate), number(&b.Fill), fmt.Sprint(b.Living),
-			fmt.Sprint(b.Lag), number(&b.LagMs), "", "", "", printable(b.Problem)})
+			fmt.Sprint(b.ProducerPID != 0), "", number(b.Rate), number(b.ByteRate), number(&b.Fill),
+			fmt.Sprint(b.Living), fmt.Sprint(b.Lag), number(&b.LagMs), "", "", "", printable(b.Problem)})
 		for i := range b.Consumers {
 			c := &b.Consumers[i]
 			_ = w.Write([]string{now, "consumer", b.Name, "", "", "", fmt.Sprint(c.Row), c.Name, c.Delivery,
 				fmt.Sprint(c.PID), fmt.Sprint(c.Alive), fmt.Sprint(c.Durable), number(c.Rate), "", "", "",
-				fmt.Sprint(c.Lag), number(&c.LagMs), fmt.Sprint(c.LagKnown), fmt.Sprint(c.Missed), number(&c.HeldUpMs), ""})
+				fmt.Sprint(c.Lag), number(&c.LagMs), fmt.Sprint(c.LagKnown), fmt.Sprint(c.Missed),
+				number(&c.HeldUpMs), ""})
 		}
 	}
 	w.Flush()

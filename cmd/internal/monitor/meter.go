@@ -93,7 +93,7 @@ type Meter struct {
 	reader *datablock.MetricsReader
 	next   uint64    // id of the next message, at the last look
 	at     time.Time // of the last message
-	stamp  time.Time // the time of message next - 1, as the block stores it
+	stamp  time.Time // of message next - 1, as the block stores it
 	any    bool      // at is known
 	exact  bool
 }
@@ -114,7 +114,7 @@ func NewMeter(r *datablock.MetricsReader) (*Meter, error) {
 // Exact reports whether the block stored the times of the last messages.
 func (m *Meter) Exact() bool { return m.exact }
 
-// mostStamps bounds the times that one look reads. If more messages came, they are taken to have
+// mostStamps bounds the times that a look reads. If more messages came, they are taken to have
 // come evenly.
 const mostStamps = 256
 

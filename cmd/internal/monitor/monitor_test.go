@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -315,4 +316,50 @@ func TestTheHistoryIsBounded(t *testing.T) {
 	first, last := b.History[0].At, b.History[len(b.History)-1].At
 	assert.LessOrEqual(t, last.Sub(first), 50*time.Millisecond)
 	assert.Positive(t, last.Sub(first))
+}
+
+func TestAThousandBlocksAreSampled(t *testing.T) {
+	const count = 1000
+	dir := place(t)
+	config := configIn(dir, 4)
+	config.ZoneSize = 64
+	for i := range count {
+		write(t, producer(t, fmt.Sprintf("block%04d", i), config), 1)
+	}
+	m := watch(t, Options{Directory: dir})
+	for range 2 {
+		v := m.Sample()
+		require.NoError(t, v.Problem)
+		require.Len(t, v.Blocks, count)
+		for i, b := range v.Blocks {
+			require.Equal(t, fmt.Sprintf("block%04d", i), b.Name)
+			require.NoError(t, b.Problem)
+			require.EqualValues(t, 1, b.Info.NextID)
+		}
+	}
+}
+
+// TestManyDamagedBlocksDoNotStopTheOthers: to explain each of them takes a look at every file.
+func TestManyDamagedBlocksDoNotStopTheOthers(t *testing.T) {
+	dir := place(t)
+	for i := range 200 {
+		name := fmt.Sprintf("block%03d", i)
+		require.NoError(t, producer(t, name, configIn(dir, 4)).Close())
+		controls, err := filepath.Glob(filepath.Join(dir, name+".*.ctl"))
+		require.NoError(t, err)
+		require.Len(t, controls, 1)
+		require.NoError(t, os.Remove(controls[0]))
+	}
+	p := producer(t, "sound", configIn(dir, 4))
+	m := watch(t, Options{Directory: dir})
+	for n := range 3 {
+		write(t, p, 1)
+		v := m.Sample()
+		require.Len(t, v.Blocks, 201)
+		for _, b := range v.Blocks[:200] {
+			require.ErrorIs(t, b.Problem, datablock.ErrCorrupt)
+			require.Contains(t, b.Problem.Error(), `block "`+b.Name+`"`)
+		}
+		assert.EqualValues(t, n+1, v.Find("sound").Info.NextID)
+	}
 }

@@ -54,17 +54,21 @@ func Time(d time.Duration) string {
 		return fmt.Sprintf("%dm%02ds", minutes, int64(seconds)%60)
 	case minutes < 48*60:
 		return fmt.Sprintf("%dh%02dm", minutes/60, minutes%60)
-	default:
+	case minutes < 100*24*60:
 		return fmt.Sprintf("%dd%02dh", minutes/60/24, minutes/60%24)
+	default:
+		return fmt.Sprintf("%dd", minutes/60/24)
 	}
 }
 
 // ShortTime returns a time of so many seconds in at most five characters.
 func ShortTime(seconds float64) string {
+	const day = 24 * 3600
 	for _, unit := range []struct {
 		below, divide float64
 		name          string
-	}{{0.9995e-3, 1e-6, "µs"}, {0.9995, 1e-3, "ms"}, {99.5, 1, "s"}, {99.5 * 60, 60, "m"}, {47.5 * 3600, 3600, "h"}} {
+	}{{0.9995e-3, 1e-6, "µs"}, {0.9995, 1e-3, "ms"}, {99.5, 1, "s"}, {99.5 * 60, 60, "m"}, {47.5 * 3600, 3600, "h"},
+		{999.5 * day, day, "d"}} {
 		if seconds < unit.below {
 			value := seconds / unit.divide
 			if value < 9.95 && unit.name == "s" {
@@ -73,7 +77,7 @@ func ShortTime(seconds float64) string {
 			return strconv.FormatFloat(value, 'f', 0, 64) + unit.name
 		}
 	}
-	return strconv.FormatFloat(seconds/86400, 'f', 0, 64) + "d"
+	return strconv.FormatFloat(seconds/(365.25*day), 'f', 0, 64) + "y"
 }
 
 // Printable shows a name that any attached process may have chosen, without the control characters

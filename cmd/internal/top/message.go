@@ -73,7 +73,8 @@ func (m *model) blockText() string {
 	if b.Schema != nil {
 		text += fmt.Sprintf("  %s %s", monitor.Printable(b.Schema.Name), b.Schema.Version)
 	}
-	return text + fmt.Sprintf("  %s messages/s  %s/s", monitor.Number(b.Rate), monitor.Bytes(b.ByteRate)) + m.pausedText()
+	text += fmt.Sprintf("  %s messages/s  %s/s", monitor.Number(b.Rate), monitor.Bytes(b.ByteRate))
+	return text + m.pausedText()
 }
 
 func (m *model) pausedText() string {

@@ -193,12 +193,13 @@ func (m *model) title(matching int) string {
 	if matching != len(m.shown.Blocks) {
 		count = fmt.Sprintf("%d of %d", matching, len(m.shown.Blocks))
 	}
-	text := titleStyle.Render("DataBlock") + fmt.Sprintf("  %s  %s, %s  sort %s%s", m.shown.At.Format("15:04:05"),
-		plural(count, "block"), plural(fmt.Sprint(consumers), "consumer"), orderNames[m.order], m.direction())
+	text := titleStyle.Render("DataBlock") + fmt.Sprintf("  %s  %s, %s", m.shown.At.Format("15:04:05"),
+		plural(count, "block"), plural(fmt.Sprint(consumers), "consumer"))
 	if m.filter != "" {
 		text += fmt.Sprintf("  filter %q", m.filter)
 	}
-	text += m.pausedText() + "  " + monitor.Printable(m.o.Directory)
+	text += fmt.Sprintf("%s  sort %s%s  %s", m.pausedText(), orderNames[m.order], m.direction(),
+		monitor.Printable(m.o.Directory))
 	return text
 }
 
