@@ -23,6 +23,7 @@ type Metrics struct {
 	Scans    uint64        // searches for free slots
 	Cleaned  uint64        // rows of dead consumers
 	Waited   time.Duration // under backpressure
+	Waiting  time.Duration // the same, of a wait that has not ended; 0: there is none, or it is not known
 	Age      time.Duration // since the block was made
 	Idle     time.Duration // since the producer's last call
 
@@ -116,7 +117,8 @@ func publicMetrics(m *recovery.Metrics) *Metrics {
 	return &Metrics{
 		Block:   BlockInfo(m.Block),
 		Written: m.Written, Bytes: m.Bytes, Aborted: m.Aborted, Fenced: m.Fenced, Waits: m.Waits,
-		Timeouts: m.Timeouts, Scans: m.Scans, Cleaned: m.Cleaned, Waited: m.Waited, Age: m.Age, Idle: m.Idle,
+		Timeouts: m.Timeouts, Scans: m.Scans, Cleaned: m.Cleaned, Waited: m.Waited, Waiting: m.Waiting,
+		Age: m.Age, Idle: m.Idle,
 		Read: m.Read, Missed: m.Missed, Lost: m.Lost, Overruns: m.Overruns, ChecksumFailures: m.ChecksumFailures,
 		MaxLag: m.MaxLag, SchemaMismatches: m.SchemaMismatches, Recoveries: m.Recoveries,
 	}

@@ -71,6 +71,8 @@ foreach(entry IN LISTS plain)
   string(REPLACE "${go_module}/" "" name ${package})
   if(name MATCHES "^internal/|^schema$")
     go_test_entry(${package} ${name} "" -race)
+  elseif(name STREQUAL "cmd/internal/dashboard")
+    go_test_entry(${package} ${name} "" -race "-skip=^TestPage")
   elseif(NOT name STREQUAL "tests/go/process")
     go_test_entry(${package} ${name} "")
   endif()
@@ -88,6 +90,11 @@ foreach(entry IN LISTS with_crashpoints)
     go_test_entry(${package} ${name} .crashpoints -tags=crashpoints "-skip=${go_crashpoints_skip}")
   endif()
 endforeach()
+
+# The page of `datablock-admin serve` in a browser, which the tests name if it is missing. The
+# pictures that they take are in the build, in pictures/.
+datablock_test(go.cmd/internal/dashboard.page LABELS process TIMEOUT 600 COST 60
+  COMMAND ${go_in_cmd} ${go_test} -run=^TestPage ./internal/dashboard)
 
 # Random operations against a plain model. The test checks the block after each operation.
 datablock_test(go.histories LABELS concurrency TIMEOUT 240 COST 16 SOAK

@@ -66,6 +66,7 @@ if [[ $scope == all ]]; then
     want fish fish
     want mandoc mandoc
     want man man-db
+    prefer tmux tmux # for the tests of datablock-admin top
     [[ -e /usr/share/bash-completion/bash_completion ]] || packages+=(bash-completion)
     [[ -e /usr/aarch64-linux-gnu/include/stdlib.h ]] || packages+=(libc6-dev-arm64-cross)
 fi

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"datablock"
+	"datablock/cmd/internal/faults"
 )
 
 // Exit codes; the help of every command lists them.
@@ -67,7 +68,6 @@ func Main(releaseOfBuild string) int {
 }
 
 func run(args []string, out, errOut io.Writer) (code int) {
-	debug.SetPanicOnFault(true) // a file may be truncated while it is read
 	a := &app{out: &output{to: out}}
 	out = a.out
 	fail := func(c int, text string) {
@@ -77,23 +77,21 @@ func run(args []string, out, errOut io.Writer) (code int) {
 			_ = a.printJSON(failureJSON{text, c})
 		}
 	}
-	defer func() {
-		r := recover()
-		if fault, ok := r.(interface{ Addr() uintptr }); ok {
-			fail(exitFailed, fmt.Sprintf("one of the block's files was truncated meanwhile (nothing is at 0x%x any "+
-				"more): look again", fault.Addr()))
-		} else if r != nil {
-			panic(r)
-		}
-	}()
 	root := a.root()
 	root.SetArgs(args)
 	root.SetOut(out)
 	root.SetErr(errOut)
 
-	cmd, err := root.ExecuteC()
+	var cmd *cobra.Command
+	err := faults.Catch(func() (err error) { // a file may be truncated while it is read
+		cmd, err = root.ExecuteC()
+		return err
+	})
 	code = exitCode(err)
+	var truncated *faults.Truncated
 	switch lost := a.out.err; {
+	case errors.As(err, &truncated):
+		fail(exitFailed, err.Error())
 	case a.mayBreak && errors.Is(lost, syscall.EPIPE):
 		code = exitOK
 	case lost != nil:
@@ -123,7 +121,7 @@ With --json a command prints one JSON document, also when it fails: {"error": TE
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print JSON, for programs")
 	root.AddCommand(a.list(), a.diagnose(), a.status(), a.echo(), a.releaseReaders(), a.releaseWriter(), a.cleanup(),
 		a.validate(), a.autoRecover(), a.forceResetSlot(), a.forceResetAll(), a.evict(), a.history(), a.schema(),
-		a.unlink(), a.collect(),
+		a.unlink(), a.collect(), a.rate(), a.check(), a.top(), a.serve(),
 		a.completion(), a.generate())
 	root.SetHelpCommand(a.help())
 	completeDirectory(root, "directory")

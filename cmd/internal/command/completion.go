@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -106,6 +107,16 @@ func (a *app) completeBlock(_ *cobra.Command, args []string, typed string) (all 
 			fmt.Sprintf("%s, %d messages written, %d consumers", stateName(b.State), b.NextID, b.Consumers)))
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeBlocks lists the blocks that the command line does not name yet.
+func (a *app) completeBlocks(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion,
+	cobra.ShellCompDirective) {
+	all, directive := a.completeBlock(cmd, nil, typed)
+	return slices.DeleteFunc(all, func(c cobra.Completion) bool {
+		name, _, _ := strings.Cut(c, "\t")
+		return slices.Contains(args, name)
+	}), directive
 }
 
 // named returns the block that the command line names so far.

@@ -21,10 +21,13 @@ import (
 	"datablock/internal/core/segment"
 
 	"github.com/stretchr/testify/require"
+
+	"datablock/cmd/internal/pulse"
 )
 
 // TestMain: when the tests below start this program again, it is the tool itself.
 func TestMain(m *testing.M) {
+	pulse.Main()
 	if os.Getenv("DATABLOCK_TEST_TOOL") != "" {
 		os.Exit(asTool())
 	}
@@ -88,7 +91,9 @@ func TestHostileBlocksThroughTheTools(t *testing.T) {
 	if testing.Short() {
 		mutations = 20
 	}
-	looks := [][]string{{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
+	looks := [][]string{{"top", "--once", "--interval", "10ms"}, {"rate", "x", "--window", "10ms", "--count", "1"},
+		{"check", "--max-lag", "1ms", "--max-idle", "1ms", "--min-rate", "1", "--window", "10ms"},
+		{"list"}, {"diagnose", "x"}, {"status", "x"}, {"validate", "x", "--json"},
 		{"auto-recover", "x", "--dry-run"}, {"echo", "x", "--from", "oldest", "--count", "3", "--timeout", "20ms"}}
 	mends := [][]string{
 		{"validate", "x", "--repair", "--yes"}, {"validate", "x", "--repair", "--force", "--yes"},

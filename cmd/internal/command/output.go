@@ -4,14 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/fatih/color"
 
 	"datablock"
+	"datablock/cmd/internal/monitor"
 )
 
 // Colour only on a terminal: the package checks that, and NO_COLOR.
@@ -77,14 +76,7 @@ func duration(d time.Duration) string {
 
 // printable shows a name that any attached process may have chosen, without the control characters
 // that a terminal would obey.
-func printable(name string) string {
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
-			return '?'
-		}
-		return r
-	}, strings.ToValidUTF8(name, "?"))
-}
+func printable(name string) string { return monitor.Printable(name) }
 
 func policyName(p uint32) string {
 	return map[datablock.Policy]string{datablock.Single: "SINGLE", datablock.DoubleBuffer: "DOUBLE_BUFFER",

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io/fs"
+	"slices"
 	"strings"
 
 	"datablock/internal/core/segment"
@@ -46,15 +47,10 @@ func List(directory string) ([]BlockInfo, error) {
 	if err != nil {
 		return nil, segment.SystemError(err, "list the blocks")
 	}
-	controlled := map[string]bool{} // names that have a control file
-	for _, f := range files {
-		if name, _, temporary, ok := segment.ParseControl(f.Name); ok && !temporary && f.Regular {
-			controlled[name] = true
-		}
-	}
+	controlled := controlled(files)
 	var list []BlockInfo
 	for _, f := range files {
-		if !f.Regular || segment.BadName(f.Name) != "" || strings.HasSuffix(f.Name, segment.ControlSuffix) {
+		if !mayBeBlock(f) {
 			continue
 		}
 		v, err := openView(segment.Location{Directory: dir, Name: f.Name})
@@ -68,6 +64,44 @@ func List(directory string) ([]BlockInfo, error) {
 		}
 	}
 	return list, nil
+}
+
+// Names returns the names of the files in a directory ("" for the default one) that List describes,
+// sorted, without opening the blocks. Some of the files may have gone, or be no blocks.
+func Names(directory string) ([]string, error) {
+	dir, err := segment.ResolveDirectory(directory)
+	if err != nil {
+		return nil, err
+	}
+	files, err := platform.ReadDirectory(dir)
+	if err != nil {
+		return nil, segment.SystemError(err, "list the blocks")
+	}
+	controlled := controlled(files)
+	var names []string
+	for _, f := range files {
+		if mayBeBlock(f) && (controlled[f.Name] || claimsToBeBlock(dir, f.Name)) {
+			names = append(names, f.Name)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// controlled returns the names that have a control file.
+func controlled(files []platform.Entry) map[string]bool {
+	names := map[string]bool{}
+	for _, f := range files {
+		if name, _, temporary, ok := segment.ParseControl(f.Name); ok && !temporary && f.Regular {
+			names[name] = true
+		}
+	}
+	return names
+}
+
+// mayBeBlock reports whether a file has a name that the data file of a block can have.
+func mayBeBlock(f platform.Entry) bool {
+	return f.Regular && segment.BadName(f.Name) == "" && !strings.HasSuffix(f.Name, segment.ControlSuffix)
 }
 
 func claimsToBeBlock(dir, name string) bool {
@@ -101,15 +135,20 @@ func (v *view) close() {
 	v.Unmap()
 }
 
-func (v *view) info() BlockInfo {
-	i := BlockInfo{
+// describe returns what the block is, without its participants.
+func (v *view) describe() BlockInfo {
+	return BlockInfo{
 		Name: v.BlockName(), TotalBytes: v.DataSize + v.ControlSize, SlotSize: v.SlotBytes, NextID: v.End(),
 		SlotCount:  v.SlotCount,
 		SpareSlots: v.SpareSlots, Policy: uint32(v.Policy), ConsumerLimit: v.ConsumerLimit, State: v.StateWord.Load(),
 		Checksum: uint32(v.Checksum), Algorithm: uint32(v.Algorithm()), Reclaims: v.Reclaims(),
 	}
+}
+
+func (v *view) info() BlockInfo {
+	i := v.describe()
 	if segment.Probe(v.ask, layout.ProducerRow) == segment.OwnerAlive {
-		i.ProducerPID, i.ProducerPIDNS = *v.Data.Plain64(layout.ProducerPID), *v.Data.Plain64(layout.ProducerPIDNS)
+		v.nameProducer(&i)
 	}
 	for row := uint32(1); row <= v.ConsumerLimit; row++ {
 		if v.RowStatus(row) != layout.RowFree && segment.Probe(v.ask, row) == segment.OwnerAlive {
@@ -117,6 +156,10 @@ func (v *view) info() BlockInfo {
 		}
 	}
 	return i
+}
+
+func (v *view) nameProducer(i *BlockInfo) {
+	i.ProducerPID, i.ProducerPIDNS = *v.Data.Plain64(layout.ProducerPID), *v.Data.Plain64(layout.ProducerPIDNS)
 }
 
 // Unlink removes a block. It refuses while participants live, unless flags has Force. With Force

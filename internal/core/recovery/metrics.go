@@ -17,6 +17,7 @@ type Metrics struct {
 	Written, Bytes, Aborted, Fenced uint64 // messages, payload bytes, claims
 	Waits, Timeouts, Scans, Cleaned uint64 // of the producer; cleaned rows of dead consumers
 	Waited                          time.Duration
+	Waiting                         time.Duration // so far, of a wait that has not ended; 0: none, or not known
 	Age, Idle                       time.Duration // since the block was made; since the producer's last call
 
 	Read, Missed, Lost, Overruns, ChecksumFailures uint64 // by attached consumers
@@ -48,11 +49,15 @@ func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error)
 		return nil, nil, err
 	}
 	defer v.close()
+	m, all := v.readMetrics(segment.ReadClock())
+	return m, all, nil
+}
+
+func (v *view) readMetrics(now segment.Clock) (*Metrics, []ParticipantMetrics) {
 	word := func(at uint64) uint64 { return *v.Data.Plain64(at) }
-	now := segment.ReadClock()
 	idle, _ := now.Since(word(layout.Heartbeat), v.ClockOf(layout.ProducerRow))
 	m := &Metrics{
-		Block: v.info(), Written: word(layout.MetricWritten), Bytes: word(layout.MetricBytes),
+		Block: v.describe(), Written: word(layout.MetricWritten), Bytes: word(layout.MetricBytes),
 		Aborted: word(layout.MetricAborted), Fenced: word(layout.MetricFenced),
 		Waits: word(layout.MetricWaits), Waited: time.Duration(word(layout.MetricWaitNs)),
 		Timeouts: word(layout.MetricTimeouts), Scans: word(layout.MetricScans),
@@ -63,15 +68,36 @@ func ReadMetrics(name, directory string) (*Metrics, []ParticipantMetrics, error)
 	var all []ParticipantMetrics
 	for row := uint32(0); row <= v.ConsumerLimit; row++ {
 		if v.RowStatus(row) == layout.RowFree {
+			if row == layout.ProducerRow && segment.Probe(v.ask, row) == segment.OwnerAlive {
+				v.nameProducer(&m.Block)
+			}
 			continue
 		}
 		p := v.participantMetrics(row, now, m.Block.NextID)
 		all = append(all, p)
-		if row != layout.ProducerRow {
+		living := p.Alive && !p.cleaning
+		switch {
+		case row != layout.ProducerRow:
 			m.add(&p)
+			if living {
+				m.Block.Consumers++
+			}
+		case living:
+			v.nameProducer(&m.Block)
+			m.Waiting = v.waitedSoFar(now)
 		}
 	}
-	return m, all, nil
+	return m, all
+}
+
+// waitedSoFar returns for how long a living producer has waited for room.
+func (v *view) waitedSoFar(now segment.Clock) time.Duration {
+	begun := *v.Data.Plain64(layout.WaitSince)
+	if v.ProducerWaiting.Load() == 0 || begun == 0 {
+		return 0
+	}
+	waited, _ := now.Since(begun, v.ClockOf(layout.ProducerRow))
+	return waited
 }
 
 func (m *Metrics) add(p *ParticipantMetrics) {
