@@ -384,11 +384,9 @@ def test_closing_while_another_thread_looks():
         for thread in threads:
             thread.join(20)
             assert not thread.is_alive()
-        assert [
-            type(error).__name__
-            for error in problems
-            if not isinstance(error, (Invalid, ValueError))
-        ] == ["Closed"] * 2
+        # Closed by the next call; Invalid or ValueError if the close came while a slot was held.
+        assert len(problems) == 2
+        assert all(isinstance(error, (Closed, Invalid, ValueError)) for error in problems), problems
     unlink("camera")
 
 
