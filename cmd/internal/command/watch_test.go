@@ -167,6 +167,13 @@ func TestCheckComparesWithEachLimit(t *testing.T) {
 		"x", "--perfdata", "--min-rate", "1", "--max-idle", "10s", "--window", "50ms")
 	check(exitOK, `lag_ms`, "--json")
 
+	start(t, dir, pulse.Plan{Consume: "x", Delivery: datablock.Lossless, Name: "holds it up"})
+	require.Eventually(t, func() bool {
+		metrics, _, err := datablock.ReadMetrics("x", dir)
+		return err == nil && metrics.Waiting > 0
+	}, 20*time.Second, time.Millisecond)
+	check(exitProblems, `PROBLEM x: the newest message is .* old, more than 300ms`, "x", "--max-idle", "300ms",
+		"--producer-alive")
 	require.NoError(t, producer.Process.Signal(syscall.SIGSTOP))
 	check(exitProblems, `PROBLEM x: the newest message is .* old, more than 100ms`, "x", "--max-idle", "100ms",
 		"--producer-alive")

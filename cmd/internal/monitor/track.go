@@ -28,6 +28,7 @@ type track struct {
 	at      time.Time // of the last reading
 	before  *datablock.Metrics
 	history history
+	begun   time.Time // the first sample
 	changed time.Time // the last sample with a new message; zero: none yet
 	rows    map[rowKey]*row
 }
@@ -195,6 +196,11 @@ func (t *track) idle(b *Block, now time.Time) {
 		b.Idle = min(b.Idle, b.Interval)
 	} else if !t.changed.IsZero() {
 		b.Idle = max(b.Idle, now.Sub(t.changed))
+	} else { // a producer in a wait calls, and writes nothing
+		if t.begun.IsZero() {
+			t.begun = now
+		}
+		b.Idle = max(b.Idle, now.Sub(t.begun))
 	}
 	b.IdleKnown = !t.changed.IsZero()
 	if b.Info.NextID == 0 {
