@@ -30,7 +30,7 @@ func TestMoreBlocksThanFilesMayBeOpen(t *testing.T) {
 				require.NoError(t, b.Problem)
 			}
 		}
-		assert.Len(t, m.tracks["block099"].history.points, 2, "the history goes on")
+		assert.Greater(t, len(m.tracks["block099"].history.points), 1, "the history goes on")
 		assert.Less(t, m.open, 40)
 		return
 	}

@@ -314,8 +314,10 @@ func TestTheHistoryIsBounded(t *testing.T) {
 	}
 	assert.LessOrEqual(t, len(b.History), mostPoints)
 	first, last := b.History[0].At, b.History[len(b.History)-1].At
-	assert.LessOrEqual(t, last.Sub(first), 50*time.Millisecond)
 	assert.Positive(t, last.Sub(first))
+	if len(b.History) > 2 { // one earlier point is always kept
+		assert.LessOrEqual(t, last.Sub(first), 50*time.Millisecond)
+	}
 }
 
 func TestAThousandBlocksAreSampled(t *testing.T) {
