@@ -17,7 +17,7 @@ type promise struct {
 	block   string   // name
 	was     identity // another block may have the name by now
 	request actionRequest
-	target  string // who holds what the action takes; "" if the action takes nothing from the living
+	target  string // the participant that loses something by the action; "" if no living one does
 }
 
 // confirmations are the dry runs that may still be confirmed, each once.

@@ -34,18 +34,27 @@ type BlockInfo struct {
 	Reclaims      bool
 }
 
+// filesIn returns the files of a directory, "" for the default one, and the directory's path.
+func filesIn(directory string) (string, []platform.Entry, error) {
+	dir, err := segment.ResolveDirectory(directory)
+	if err != nil {
+		return "", nil, err
+	}
+	files, err := platform.ReadDirectory(dir)
+	if err != nil {
+		return "", nil, segment.SystemError(err, "list the blocks")
+	}
+	return dir, files, nil
+}
+
 // List describes the blocks in a directory ("" for the default one), sorted by name. It opens the
 // files read-only and changes nothing. A file with a control file beside it is a block, even if it
 // cannot be read: another user's, one whose first bytes are damaged, or one that was truncated to
 // nothing.
 func List(directory string) ([]BlockInfo, error) {
-	dir, err := segment.ResolveDirectory(directory)
+	dir, files, err := filesIn(directory)
 	if err != nil {
 		return nil, err
-	}
-	files, err := platform.ReadDirectory(dir)
-	if err != nil {
-		return nil, segment.SystemError(err, "list the blocks")
 	}
 	controlled := controlled(files)
 	var list []BlockInfo
@@ -69,13 +78,9 @@ func List(directory string) ([]BlockInfo, error) {
 // Names returns the names of the files in a directory ("" for the default one) that List describes,
 // sorted, without opening the blocks. Some of the files may have gone, or be no blocks.
 func Names(directory string) ([]string, error) {
-	dir, err := segment.ResolveDirectory(directory)
+	dir, files, err := filesIn(directory)
 	if err != nil {
 		return nil, err
-	}
-	files, err := platform.ReadDirectory(dir)
-	if err != nil {
-		return nil, segment.SystemError(err, "list the blocks")
 	}
 	controlled := controlled(files)
 	var names []string
