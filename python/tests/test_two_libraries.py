@@ -200,7 +200,7 @@ def test_a_killed_process_holds_nothing_of_either(two):
     with two(
         FORKS
         + """
-print("ready", flush=True)
+os.write(1, b"ready\\n")  # One write: the child writes a line to the same pipe.
 signal = threading.Event()
 signal.wait()
 """
