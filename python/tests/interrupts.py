@@ -52,8 +52,6 @@ LOOKS = (
 # Finalizers. Python discards the exceptions that leave them.
 ENDS = ("_when_collected", "_when_sent")
 
-POP_EXCEPT = dis.opmap["POP_EXCEPT"]
-
 
 class Interrupt(BaseException):
     """The exception that a signal handler raises."""
@@ -123,6 +121,23 @@ def looks(code):
     }
 
 
+@functools.lru_cache(None)
+def bounds(code):
+    """The offsets of the instructions that begin and end an except clause.
+
+    No interpreter checks for signals there. An exception would damage the interpreter's own state:
+    it would handle the exception of the clause for ever. From 3.11 on, a clause that an exception
+    leaves ends with COPY and POP_EXCEPT.
+    """
+    instructions = list(dis.get_instructions(code))
+    return {
+        one.offset
+        for one, after in zip(instructions, [*instructions[1:], None])
+        if one.opname in ("PUSH_EXC_INFO", "POP_EXCEPT")
+        or (one.opname == "COPY" and after is not None and after.opname == "POP_EXCEPT")
+    }
+
+
 def in_an_end(frame):
     """Whether the frame is that of a finalizer, at an instruction that checks for no signal.
 
@@ -146,9 +161,7 @@ class At:
 
     def inside(self, frame, event, argument):
         if event == "opcode":
-            if frame.f_lineno is None or frame.f_code.co_code[frame.f_lasti] == POP_EXCEPT:
-                # The end of an except clause. No interpreter checks for signals there, and an
-                # exception would damage the interpreter's own state.
+            if frame.f_lineno is None or frame.f_lasti in bounds(frame.f_code):
                 return self.inside
             if not one_step(frame) and not in_an_end(frame) and not leaves(frame):
                 self.left -= 1
@@ -217,6 +230,7 @@ def at_each_bytecode(prepare, act, check, step=STRIDE):
                 sys.settrace(before)
                 gc.enable()
             try:
+                assert sys.exc_info()[1] is None, f"the interpreter is damaged at {at.place}"
                 assert error is not None or at.left > 0, f"the interrupt was lost at {at.place}"
                 check(state, error)
             except Exception as failure:
