@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 # The content of the word for a message's id until the message is published.
 UNPUBLISHED = (1 << 64) - 1
+# Up to this length a copy of a buffer takes less time than the address of its bytes. In bytes.
+SMALL = 4096
 
 # A place for the id of a message, for one call of `Producer.send`: a reference, and the word.
 Place = tuple[Any, memoryview]
@@ -260,7 +262,10 @@ class Producer(Writer):
             if length < self._shortest:
                 raise self._too_short("data", length, "send the whole struct")
         if type(source) is not bytes:  # ctypes takes the address of bytes by itself
-            source, _pin = pinned(source)
+            if length <= SMALL:
+                source = bytes(source)
+            else:
+                source, _pin = pinned(source)
         if self._parts or self._visit is not None:
             self._rejoin()
             self._end_spent()
