@@ -11,6 +11,11 @@
  *   in_stop                     receives a message, and does not give it back
  *   out_close, in_close
  *
+ * A peer that sends several messages in one call also defines the macro OUT_PLACE and
+ *
+ *   out_place                   where the next message is composed: `usual`, or a place of the
+ *                               peer's own, which is filled as `usual` is
+ *
  * Waiting means polling, or sleeping if the argument block is 1 and the peer can.
  */
 #ifndef BENCH_PEER_H
@@ -88,12 +93,21 @@ static inline bool check(message *m) {
     return true;
 }
 
+#ifndef OUT_PLACE
+static inline uint64_t *out_place(struct out *o, uint64_t *usual) {
+    (void)o;
+    return usual;
+}
+#endif
+
 static inline void send_next(struct out *o, message *m) {
+    m->source = out_place(o, m->source);
     stamp(m, ++m->sent);
     out_send(o, m->source, m->size);
 }
 
 static inline void send_last(struct out *o, message *m) {
+    m->source = out_place(o, m->source);
     stamp(m, last_number);
     out_send(o, m->source, m->size);
 }

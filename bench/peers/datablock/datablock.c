@@ -15,7 +15,8 @@ struct out {
     int64_t timeout;
     size_t batch, collected;
     datablock_message messages[MOST];
-    unsigned char *buffer;
+    unsigned char *buffer; /* of a batch */
+    size_t size;           /* of a message */
 };
 
 struct in {
@@ -56,7 +57,8 @@ static void out_open(struct out *o, const char *name) {
     o->timeout = timeout_given();
     o->batch = batch_given("write_batch");
     o->collected = 0;
-    o->buffer = o->batch > 1 ? (unsigned char *)buffer_of(o->batch * config.slot_size) : NULL;
+    o->size = config.slot_size;
+    o->buffer = o->batch > 1 ? (unsigned char *)buffer_of(o->batch * o->size) : NULL;
 }
 
 static void in_open(struct in *i, const char *name) {
@@ -80,6 +82,12 @@ static void in_open(struct in *i, const char *name) {
 }
 
 static void out_connect(struct out *o) { (void)o; }
+
+/* The messages of a batch are composed side by side, and copied once: into their slots. */
+#define OUT_PLACE
+static inline uint64_t *out_place(struct out *o, uint64_t *usual) {
+    return o->batch > 1 ? (uint64_t *)(o->buffer + o->collected * o->size) : usual;
+}
 
 /* A slot is not returned by value. Its copy would be one load of two words that were just stored
  * one by one, and such a load waits until the stores have left the core. */
@@ -105,11 +113,9 @@ static inline uint64_t number_of(const void *message) {
     return number;
 }
 
-/* Collects a message, and writes the batch when it is full or the exchange ends. */
+/* Adds a message to the batch, and writes the batch when it is full or the exchange ends. */
 static inline void collect(struct out *o, const void *source, size_t size) {
-    void *place = o->buffer + o->collected * size;
-    memcpy(place, source, size);
-    o->messages[o->collected++] = (datablock_message){place, size};
+    o->messages[o->collected++] = (datablock_message){source, size};
     if (o->collected < o->batch && number_of(source) != UINT64_MAX) {
         return;
     }
