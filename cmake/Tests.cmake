@@ -94,6 +94,8 @@ include(cmake/TestsHosts.cmake)
 
 # Instructions are counted, not timed. The result is the same on a busy machine.
 datablock_test(instructions LABELS perf COST 18 COMMAND ${venv_python} tests/perf/run.py ${PROJECT_BINARY_DIR})
+datablock_test(instructions.watched LABELS perf COST 8
+  COMMAND ${venv_python} tests/perf/watched.py ${PROJECT_BINARY_DIR})
 
 include(cmake/TestsArm64.cmake)
 include(cmake/TestsWindows.cmake)

@@ -54,8 +54,8 @@ def compiled(build, way, into):
     return program
 
 
-def counted(program, function, delivery, directory, scratch):
-    """The instructions of a message in one function and its callees.
+def counted(program, function, delivery, directory, scratch, count=COUNT, command=command):
+    """The instructions of a message in one function and its callees. `command` runs a program.
 
     The Go runtime preempts by signals, which disturb callgrind, so preemption is switched off.
 
@@ -67,12 +67,12 @@ def counted(program, function, delivery, directory, scratch):
     for _ in range(ATTEMPTS):
         output = command("valgrind", "--tool=callgrind", f"--callgrind-out-file={profile}", "--compress-strings=no",
                          f"--toggle-collect={function}",
-                         program, directory, delivery, COUNT, env={**os.environ, "GODEBUG": "asyncpreemptoff=1"})
+                         program, directory, delivery, count, env={**os.environ, "GODEBUG": "asyncpreemptoff=1"})
         messages = sum(
             map(int, re.findall(r"^cfn=counted\n(?:c\w+=.*\n)*?calls=(\d+)", profile.read_text(), re.MULTILINE)))
-        if COUNT / 2 < messages <= COUNT:
+        if count / 2 < messages <= count:
             return int(re.search(r"Collected : (\d+)", output)[1]) / messages
-    sys.exit(f"{program} {delivery}: {messages} of {COUNT} messages were seen in {function}")
+    sys.exit(f"{program} {delivery}: {messages} of {count} messages were seen in {function}")
 
 
 def main():
