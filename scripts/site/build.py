@@ -3,6 +3,9 @@
 The pages are the Markdown of the repository, the headers through Doxygen, the public Go packages
 through golang/, and the docstrings of the Python package. Sphinx makes one site of them, with one
 navigation and one search. Each warning is an error.
+
+A comment `<!-- picture FILE: TEXT -->` in a page becomes the picture BUILD/FILE, which the build
+has taken from the running programs. TEXT says what it shows, for those who cannot see it.
 """
 
 from __future__ import annotations
@@ -22,6 +25,13 @@ LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 FENCE = re.compile(r"(?ms)^```.*?^```|`[^`\n]*`")
 CODE_OF = {".go": "go", ".c": "c", ".h": "c", ".hpp": "cpp", ".py": "python", ".sh": "bash", ".json": "json"}
 C_HEADERS = ["datablock.h", "datablock_schema.h"]
+PICTURE = re.compile(r"(?ms)^<!-- picture (\S+):\s+(.*?) -->$")
+# The tests that take pictures of the programs, and what the pictures need.
+PICTURED = "^(TestPicturesOfTop|TestPageFiguresAndPlotsMove|TestPageShowsAKilledConsumerAndReleasesIt)$"
+WITHOUT = {
+    "pictures": "There is no picture: this site was built without tmux and Chromium.",
+    "bench-peers": "There is no plot: this site was built where `make bench PEERS=1` has not run.",
+}
 
 
 def markdown_files(source: Path) -> list[Path]:
@@ -36,8 +46,8 @@ def markdown_files(source: Path) -> list[Path]:
 class Pages:
     """Copies pages to where Sphinx reads them. Links to sources lead to pages that show them."""
 
-    def __init__(self, source: Path, out: Path) -> None:
-        self.source, self.out = source, out
+    def __init__(self, source: Path, build: Path, out: Path) -> None:
+        self.source, self.build, self.out = source, build, out
         self.pages = markdown_files(source)
         self.shown: set[Path] = set()
 
@@ -54,6 +64,7 @@ class Pages:
             text = LINK.sub(lambda m, page=page: self.link(page, m), text)
             while "\0" in text:
                 text = re.sub("\0(\\d+)\0", lambda m, kept=kept: kept[int(m[1])], text)
+            text = PICTURE.sub(lambda m, page=page: self.picture(page, m), text)
             write(self.out / page, text)
         self.list_below(Path("examples"))
         for path in sorted(self.shown):
@@ -82,6 +93,16 @@ class Pages:
             return f"{match[1]}{target.rstrip('/')}/README.md{match[3]}"
         self.shown.add(path)
         return f"{match[1]}{os.path.relpath(Path('sources') / f'{path}.md', page.parent)})"
+
+    def picture(self, page: Path, match: re.Match[str]) -> str:
+        """Return the picture of a comment, or why there is none."""
+        file, said = Path(match[1]), " ".join(match[2].split())
+        if not (self.build / file).exists():
+            return f"*{WITHOUT[file.parts[0]]}*"
+        target = self.out / page.parent / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.build / file, target)
+        return f"![{said}]({file})"
 
     def show(self, path: Path) -> None:
         """Write a page with the text of a file, or with the names in a folder."""
@@ -322,12 +343,23 @@ def version_of(source: Path) -> str:
     return ".".join(re.findall(r"#define DATABLOCK_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", text))
 
 
+def take_pictures(source: Path, build_folder: Path) -> None:
+    """Take the pictures of the programs. A test whose tools are missing takes none."""
+    shutil.rmtree(build_folder / "pictures", ignore_errors=True)
+    run(
+        ["go", "-C", str(source / "cmd"), "test", "-buildvcs=false", "-count=1", "-run", PICTURED,
+         "./internal/command", "./internal/dashboard"],
+        DATABLOCK_BUILD=str(build_folder),
+    )
+
+
 def build(source: Path, build_folder: Path) -> None:
     work, site = build_folder / "site-work", build_folder / "site"
     shutil.rmtree(work, ignore_errors=True)
     shutil.rmtree(site, ignore_errors=True)
     out = work / "pages"
-    Pages(source, out).copy()
+    take_pictures(source, build_folder)
+    Pages(source, build_folder, out).copy()
     for page in (HERE / "pages").glob("*.md"):
         shutil.copyfile(page, out / page.name)
     c_pages(source, out)

@@ -2,7 +2,8 @@
 
 No link leads nowhere, nothing is loaded from elsewhere, and every public name has an entry. In a
 browser the search finds a function, from a file and from an HTTP server, and each page fits a
-narrow window. The pictures are in BUILD/site-pictures.
+narrow window. The pages show the pictures of the programs. How some of the pages look is in
+BUILD/site-pictures.
 """
 
 import contextlib
@@ -204,9 +205,43 @@ def fit(browser, base, names):
     return faults
 
 
+def check_pictures(browser, base, build):
+    """A page shows the pictures that its source asks for and the build has. None is empty."""
+    faults = []
+    page = browser.new_page()
+    for source in sorted(ROOT.glob("docs/*.md")):
+        asked = re.findall(r"(?m)^<!-- picture (\S+):", source.read_text("utf-8"))
+        wanted = [file for file in asked if file.startswith("pictures/") or (build / file).exists()]
+        page.goto(f"{base}docs/{source.stem}.html")
+        for file in wanted:
+            name = file.rpartition("/")[2]
+            image = page.locator(f'img[src$="/{name}"]')
+            if image.count() != 1:
+                faults.append(f"{source.stem}.html shows {file} {image.count()} times")
+                continue
+            colours = image.evaluate(COLOURS)
+            if colours < 8:
+                faults.append(f"{source.stem}.html: {file} has {colours} colours")
+            if len(image.get_attribute("alt")) < 20:
+                faults.append(f"{source.stem}.html does not say what {file} shows")
+    page.close()
+    return faults
+
+
+# The number of colours of an image.
+COLOURS = """async image => {
+    await image.decode();
+    const canvas = document.createElement("canvas");
+    [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+    const context = canvas.getContext("2d");
+    context.drawImage(image, 0, 0);
+    return new Set(new Uint32Array(context.getImageData(0, 0, canvas.width, canvas.height).data.buffer)).size;
+}"""
+
+
 def picture(browser, base, folder):
     for name in ("index", "reference/c/c_datablock_reading", "reference/cpp/cpp_consumer",
-                 "reference/go/datablock/Consumer", "reference/python/Consumer", "docs/api"):
+                 "reference/go/datablock/Consumer", "reference/python/Consumer", "docs/api", "docs/monitoring"):
         for scheme, width in (("light", 1280), ("dark", 1280), ("light", NARROW)):
             context = browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 1000})
             page = context.new_page()
@@ -229,6 +264,7 @@ def check_in_browser(site, pages, pictures, chromium):
             if light < 200 or dark > 60:
                 faults.append(f"{base}: the background is {light} in light, {dark} in dark")
         faults += fit(browser, address, pages)
+        faults += check_pictures(browser, address, site.parent)
         picture(browser, address, pictures)
         browser.close()
     return faults
