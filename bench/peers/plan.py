@@ -126,6 +126,7 @@ class Setting:
     slots: int = 0
     reclaim: bool = False
     entries: bool = False  # slots of the ring are named by entries, as in DataBlock
+    more: int = 0  # instructions that each write of such a ring takes more
     write_batch: int = 1
     read_batch: int = 1
 
@@ -135,6 +136,7 @@ class Setting:
             f"{self.slots} slots" if self.slots else "",
             "RECLAIM" if self.reclaim else "",
             "slots by entry" if self.entries else "",
+            f"{self.more} instructions more" if self.more else "",
             self.batches(),
         ]
         return ", ".join(part for part in parts if part)
@@ -185,6 +187,7 @@ class Entry:
             "slots": self.setting.slots or SLOTS[self.case.size],
             "reclaim": int(self.setting.reclaim),
             "entries": int(self.setting.entries),
+            "more": self.setting.more,
             "write_batch": self.setting.write_batch,
             "read_batch": self.setting.read_batch,
             "block": int(self.case.block),
@@ -212,8 +215,10 @@ LARGE = (
     Setting(RING, slots=2),
 )
 BY_ENTRY = (Setting(RING, entries=True),)
+# What claim, commit, read and release take beyond this ring's write and read, rounded down.
+AS_MANY = (*BY_ENTRY, Setting(RING, entries=True, more=320))
 ONE_WAY = [
-    Case(f"{named(64)} one way", "time", 64, more=BY_ENTRY),
+    Case(f"{named(64)} one way", "time", 64, more=AS_MANY),
     Case(f"{named(4 * KB)} one way", "time", 4 * KB, more=BY_ENTRY),
     Case(f"{named(MB)} one way", "time", MB, more=LARGE),
 ]

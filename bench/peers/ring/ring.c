@@ -2,7 +2,10 @@
  *
  * With entries=1 a message is in a slot that its entry names, as in DataBlock. The reader does not
  * know the slot before it has the entry. It waits for three cache lines one after the other, where
- * the plain ring waits for two. This is the least that a ring of such entries can take. */
+ * the plain ring waits for two. This is the least that a ring of such entries can take.
+ *
+ * With more=N each write takes about N instructions more. They depend on nothing. With as many as
+ * DataBlock has beyond this ring, the ring shows what the number of the instructions costs. */
 #include "../../ring.h"
 
 /* Slots named by entries. There are twice as many slots as entries. */
@@ -10,6 +13,7 @@ typedef struct named_slots {
     _Atomic uint64_t *entries, *tail;
     char *slots;
     uint64_t count, stride, own, free;
+    size_t more; /* instructions, in 64 */
 } named_slots;
 
 struct out {
@@ -37,6 +41,7 @@ static named_slots named_at(const char *name) {
         .count = count,
         .stride = stride,
         .free = count,
+        .more = whole_argument("more") / 64,
     };
 }
 
@@ -46,7 +51,22 @@ static uint64_t *slot_of(const named_slots *n, uint64_t slot) { return (uint64_t
 /* Takes a line from the core of the reader, without waiting for it. */
 static void own(volatile uint64_t *line) { *line = *line; }
 
+/* 64 instructions in four chains, which a core executes side by side. */
+#define FOUR_MORE                                                  \
+    __asm__ volatile("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));     \
+    a++, b++, c++, d++;
+#define SIXTEEN_MORE FOUR_MORE FOUR_MORE FOUR_MORE FOUR_MORE
+
+static inline void work(void) {
+    size_t a = 1, b = 2, c = 3, d = 4;
+    SIXTEEN_MORE SIXTEEN_MORE SIXTEEN_MORE SIXTEEN_MORE
+    __asm__ volatile("" ::"r"(a), "r"(b), "r"(c), "r"(d));
+}
+
 static void named_write(named_slots *n, const void *source, size_t size) {
+    for (size_t i = 0; i < n->more; i++) {
+        work();
+    }
     while (n->own == n->free) {
         n->free = atomic_load_explicit(n->tail, memory_order_acquire) + n->count;
     }
