@@ -135,7 +135,8 @@ export class WriteSlot {
     commit(length?: number): number;
     /**
      * Stores the fields, and publishes the struct. Fields that are not given have arbitrary values.
-     * Errors: as `commit` and `Schema.encode`; Schema (the producer has none).
+     * After an error of `Schema.encode` too the slot has ended. Errors: as `commit` and
+     * `Schema.encode`; Schema (the producer has none).
      */
     commitRecord(record: Fields): number;
     /** Publishes nothing. Does nothing when the slot has ended. */
@@ -289,8 +290,9 @@ export class Schema {
     decode(bytes: Uint8Array): Fields;
     /**
      * Stores fields in `bytes`, by default in a new Buffer of zeros, and returns it: no copy. Fields
-     * that are not given keep their bytes. Errors: Invalid (fewer bytes than the struct, an array of
-     * another length).
+     * that are not given keep their bytes. Errors: Invalid (fewer bytes than the struct, a field that
+     * the schema does not have, a value of another type, a number or a text that does not fit, an
+     * array of another length). Fields before the wrong one are stored.
      */
     encode(record: Fields, bytes?: Buffer): Buffer;
 }

@@ -32,6 +32,18 @@ func TestARefusalThatOwnersAndModesDoNotExplain(t *testing.T) {
 	assert.Equal(t, unix.EEXIST, deniedName(path, path, unix.EEXIST))
 }
 
+func TestARefusalBecauseOfTheDirectorySaysWhatToDo(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(file, nil, 0o600))
+	_, err := CreateFile(filepath.Join(file, "block"), 0o600)
+	assert.ErrorIs(t, err, unix.ENOTDIR)
+	assert.ErrorContains(t, err, "give the path of a directory")
+
+	err = explain("open", unix.EROFS) // only root could mount such a file system
+	assert.ErrorIs(t, err, unix.EROFS)
+	assert.ErrorContains(t, err, "a producer and a consumer write into the directory: use another")
+}
+
 func TestTheOffsetOfATimeNamespaceIsRead(t *testing.T) {
 	for text, want := range map[string]struct {
 		ahead int64

@@ -36,6 +36,10 @@ func explain(call string, err error) error {
 	case errors.Is(err, unix.EFBIG):
 		return fmt.Errorf("%w: %s says that it is larger than this file system, or RLIMIT_FSIZE, allows",
 			ErrFileLimit, call)
+	case errors.Is(err, unix.ENOTDIR):
+		return fmt.Errorf("%w: give the path of a directory", err)
+	case errors.Is(err, unix.EROFS):
+		return fmt.Errorf("%w: a producer and a consumer write into the directory: use another", err)
 	case errors.Is(err, unix.EMFILE):
 		return fmt.Errorf("%w%s: close some, or raise the limit",
 			err, reached("RLIMIT_NOFILE, ulimit -n", unix.RLIMIT_NOFILE))

@@ -30,6 +30,14 @@ The package is pure Python over ctypes. Only arrays need NumPy. ``datablock.h`` 
 specification: it holds wherever a docstring says nothing.
 """
 
+import sys as _sys
+
+# Without pip nothing has compared the version, and the error would be one of the syntax.
+if _sys.version_info < (3, 9):  # noqa: UP036
+    raise ImportError(
+        "datablock_ctypes needs Python 3.9 or newer, and this is Python " + _sys.version.split()[0]
+    )
+
 from ._admin import (
     Metrics,
     ParticipantInfo,

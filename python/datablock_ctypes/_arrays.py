@@ -60,6 +60,14 @@ def array_over(
     return over(view, kind, count, start).reshape(sides)
 
 
+def field_error(error: Exception, record: NDArray[Any], field: Any) -> Exception:
+    """Return NumPy's error, or if the record has no such field, an error with the fields it has."""
+    names = record.dtype.names or ()
+    if not isinstance(field, str) or field in names:
+        return error
+    return Invalid(f'there is no field "{field}": the schema has {", ".join(names)}')
+
+
 def _sides(shape: Any) -> tuple[int, ...]:
     if isinstance(shape, Iterable) and not isinstance(shape, str):
         return tuple(whole("shape", side) for side in shape)

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._abi import ConsumerOptions, ObserverHandle, RawObservation
-from ._arrays import check_fit, record_step, records_over
+from ._arrays import check_fit, field_error, record_step, records_over
 from ._errors import Closed, DataBlockError, NotFound, SchemaMismatch, Status
 from ._interrupts import Leaving, Statement
 from ._library import StrPath, library
@@ -81,14 +81,19 @@ class Observation:
     def __getitem__(self, field: str) -> Any:
         """Return a field of the block's schema, ``observation["value"]``, of a scalar its value.
 
-        Raises `SchemaMismatch` when the block has no schema.
+        Raises `SchemaMismatch` when the block has no schema, and `Invalid` when the schema has no
+        such field.
         """
         if self._schema is None:
             raise SchemaMismatch(
                 f"message {self.id} is of a block that has no schema: its fields have no names, "
                 "use array() or data"
             )
-        return self.array(self._schema.dtype)[0][field]
+        record = self.array(self._schema.dtype)[0]
+        try:
+            return record[field]
+        except ValueError as error:
+            raise field_error(error, record, field) from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Observation, (

@@ -9,7 +9,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._arrays import message_over
+from ._arrays import field_error, message_over
 from ._errors import Closed, DataBlockError, Fenced, Forked, Invalid, Overrun, Timeout
 from ._interrupts import LeavingOnce, at_end
 from ._participant import LOOK, NOTHING_YET, NOW, TRY, Raw
@@ -367,9 +367,13 @@ class ReadSlot(Bound):
         """Return a field of the block's schema, ``slot["value"]``.
 
         A scalar field gives its value, which the program may keep. Arrays and structs are in place,
-        and valid as `array` is.
+        and valid as `array` is. Raises `Invalid` when the schema has no such field.
         """
-        return self.record[()][field]
+        record = self.record[()]
+        try:
+            return record[field]
+        except ValueError as error:
+            raise field_error(error, record, field) from None
 
     def __bytes__(self) -> bytes:
         """Return a copy of the message."""

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, NoReturn, Protocol, TypeVar
 
 from ._abi import ParticipantHandle, RawZone
+from ._arrays import field_error
 from ._errors import Closed, DataBlockError, Invalid
 from ._interrupts import Leaving, Statement, record
 from ._types import Bound, flat, seconds, the_numpy, unsigned, whole
@@ -235,10 +236,18 @@ class FlexibleZone(Bound):
         return record
 
     def __getitem__(self, field: str) -> Any:
-        return self.record[()][field]
+        record = self.record[()]
+        try:
+            return record[field]
+        except ValueError as error:
+            raise field_error(error, record, field) from None
 
     def __setitem__(self, field: str, value: Any) -> None:
-        self.record[field] = value
+        record = self.record
+        try:
+            record[field] = value
+        except ValueError as error:
+            raise field_error(error, record, field) from None
 
     def __enter__(self) -> FlexibleZone:
         participant, raw = self._participant, RawZone()

@@ -6,7 +6,7 @@ import weakref
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from ._arrays import message_over
+from ._arrays import field_error, message_over
 from ._errors import DataBlockError, Invalid, Status
 from ._interrupts import LeavingOnce
 from ._participant import LOOK, NOW, Raw
@@ -215,11 +215,19 @@ class WriteSlot(Bound):
 
     def __setitem__(self, field: str, value: Any) -> None:
         """Set a field of the block's schema, in place: ``slot["value"] = 3.0``."""
-        self.record[field] = value
+        record = self.record
+        try:
+            record[field] = value
+        except ValueError as error:
+            raise field_error(error, record, field) from None
 
     def __getitem__(self, field: str) -> Any:
         """Return a field's value; arrays and structs are in place: ``slot["at"]["x"] = 3.0``."""
-        value = self.record[()][field]
+        record = self.record[()]
+        try:
+            value = record[field]
+        except ValueError as error:
+            raise field_error(error, record, field) from None
         if (
             hasattr(value, "setflags") and value.shape
         ):  # an array in place: the end makes it read-only, too

@@ -51,9 +51,8 @@ class Writer(Participant):
     def _too_short(self, what: str, length: int, cure: str) -> Invalid:
         schema = self._schema.name if self._schema is not None else ""
         return Invalid(
-            f'block "{self._name}": {what} has {length} bytes, and a message has {self._shortest}, '
-            "the struct of its "
-            f"schema {schema}, to {self._slot_size} bytes: {cure}"
+            f'block "{self._name}": {what} has {length} bytes, and the struct of schema {schema} '
+            f"has {self._shortest}: {cure}"
         )
 
     def _claim_later(self, status: int, reference: Any, timeout: float | None) -> None:

@@ -1,6 +1,8 @@
 """The modules of the package: which one imports which, also for types, and how long each is."""
 
 import ast
+import subprocess
+import sys
 
 from support import PACKAGE
 
@@ -32,6 +34,20 @@ def cycle_from(module, graph, path, over):
             return found
     over.add(module)
     return None
+
+
+def test_an_old_python_is_refused_by_its_version():
+    script = (
+        "import sys; sys.version_info = (3, 8, 18); sys.version = '3.8.18 (old)'\n"
+        "import datablock_ctypes"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=PACKAGE, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "ImportError: datablock_ctypes needs Python 3.9 or newer, and this is Python 3.8.18\n"
+    )
 
 
 def test_no_module_imports_itself_by_others():

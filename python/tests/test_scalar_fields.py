@@ -6,7 +6,7 @@ The memory of the message may contain another message a moment later.
 import numpy as np
 import pytest
 
-from datablock_ctypes import Consumer, Delivery, Observer, Producer, Start
+from datablock_ctypes import Consumer, Delivery, Invalid, Observer, Producer, Start
 
 READING = (
     "schema Reading 1.0 { time: u64; value: f64; at: { x: f32; y: f32; }; "
@@ -111,3 +111,28 @@ def test_an_array_field_cannot_be_written_to_after_the_end(pair):
         raw[1] = 8
     with consumer.read(0) as slot:
         assert list(slot["raw"]) == [5, 9, 7]
+
+
+def test_a_field_that_the_schema_does_not_have(pair):
+    """The error names the fields that there are, wherever a program gives a name."""
+    producer, consumer = pair
+    says = 'there is no field "tme": the schema has time, value, at, raw, name'
+    with producer.write() as slot:
+        with pytest.raises(Invalid, match=says):
+            slot["tme"] = 1
+        with pytest.raises(Invalid, match=says):
+            slot["tme"]
+        with pytest.raises(ValueError, match="could not convert"):
+            slot["value"] = "a text"
+        fill(slot, 1)
+    with consumer.read(timeout=1.0) as slot, pytest.raises(Invalid, match=says):
+        slot["tme"]
+    with Observer("fields") as observer, pytest.raises(Invalid, match=says):
+        observer.newest()["tme"]
+    with producer.flexible_zone() as zone:
+        with pytest.raises(Invalid, match=says):
+            zone["tme"] = 1
+        with pytest.raises(Invalid, match=says):
+            zone["tme"]
+        with pytest.raises(ValueError, match="could not convert"):
+            zone["value"] = "a text"

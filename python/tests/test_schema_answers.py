@@ -217,8 +217,7 @@ def test_a_writer_is_held_to_its_schema(directory):
         refused = (
             (
                 lambda: p.send(b"abc"),
-                "data has 3 bytes, and a message has 16, the struct of its schema Rec, to 64 "
-                "bytes: send",
+                "data has 3 bytes, and the struct of schema Rec has 16: send",
             ),
             (lambda: p.send(b""), "data has 0 bytes"),
             (lambda: p.send_many([bytes(16), b"abc"]), "a message has 3 bytes"),
@@ -260,8 +259,7 @@ def test_a_writer_is_held_to_its_schema(directory):
             with (
                 pytest.raises(
                     Invalid,
-                    match=rf"the message has {length} bytes, .* has 16, .* schema Rec, to 64 "
-                    r"bytes: commit\(16\) is",
+                    match=rf"the message has {length} bytes, .* schema Rec has 16: commit\(16\) is",
                 ),
                 p.write() as slot,
             ):

@@ -20,7 +20,7 @@ from pathlib import Path
 import comments
 
 HERE = Path(__file__).resolve().parent
-NOT_OURS = {".git", ".venv", ".tools", "build", "node_modules", "target", "vendor", "site"}
+NOT_OURS = {".git", ".venv", ".tools", "build", "node_modules", "target", "vendor", "site", "testdata"}
 LINK = re.compile(r"(!?\[[^\]]*\]\()([^)\s#]+)((?:#[^)\s]*)?\))")
 FENCE = re.compile(r"(?ms)^```.*?^```|`[^`\n]*`")
 CODE_OF = {".go": "go", ".c": "c", ".h": "c", ".hpp": "cpp", ".py": "python", ".sh": "bash", ".json": "json"}

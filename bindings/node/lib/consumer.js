@@ -1,9 +1,10 @@
 'use strict';
 
 const { call, initial } = require('./native');
+const { UINT32, whole } = require('./arguments');
 const { check, failed, made, status } = require('./errors');
 const { end, view } = require('./memory');
-const { choice, common, fillCommon, known, milliseconds } = require('./options');
+const { choice, common, fillCommon, known, milliseconds, textOrNull } = require('./options');
 const { schemaOf } = require('./schema');
 const waiter = require('./waiter');
 
@@ -27,9 +28,9 @@ class Consumer {
         check(initial.options(struct));
         struct.delivery = choice(options.delivery, DELIVERIES, 'delivery');
         struct.start = choice(options.start, STARTS, 'start');
-        struct.max_pins = options.maxPins ?? 0;
+        struct.max_pins = whole(options.maxPins ?? 0, 'maxPins', UINT32);
         struct.durable = options.durable ? 1 : 0;
-        struct.name = options.name ?? null;
+        struct.name = textOrNull(options.name, 'name');
         struct.schema_mode = options.exact ? 1 : 0;
         const expected = fillCommon(struct, options);
         check(call.consumer_open(name, struct, out));
@@ -58,6 +59,7 @@ class Consumer {
     // Holds message `id`, if it is there. The cursor does not move.
     readAt(id) {
         const slot = {};
+        whole(id, 'id');
         check(this.#call((handle) => call.read_at(handle, id, slot)));
         return this.#hold(slot);
     }

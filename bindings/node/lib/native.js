@@ -3,8 +3,10 @@
 'use strict';
 
 const koffi = require('koffi');
+const { guarded } = require('./arguments');
 
-const library = koffi.load(process.env.DATABLOCK_LIBRARY || 'libdatablock.so.1');
+const file = process.env.DATABLOCK_LIBRARY || 'libdatablock.so.1';
+const library = load();
 
 const number = (names, type) => Object.fromEntries(names.split(' ').map((name) => [name, type]));
 const pad = (size) => koffi.array('uint8_t', size);
@@ -112,7 +114,26 @@ for (const prototype of [
     'int datablock_force_reset_all_slots(str name, bool force)',
     'int datablock_evict_consumer(str name, uint32_t row, bool force)',
 ]) {
-    call[prototype.match(/datablock_(\w+)\(/)[1]] = library.func(prototype);
+    const run = functionOf(prototype);
+    call[prototype.match(/datablock_(\w+)\(/)[1]] = prototype.includes('(str ') ? guarded(prototype, run) : run;
+}
+
+function load() {
+    try {
+        return koffi.load(file);
+    } catch (error) {
+        throw new Error(`the DataBlock library ${file} cannot be loaded: ${error.message}. Install DataBlock where `
+            + 'the loader searches, or set DATABLOCK_LIBRARY to the path of libdatablock.so.1', { cause: error });
+    }
+}
+
+function functionOf(prototype) {
+    try {
+        return library.func(prototype);
+    } catch (error) {
+        throw new Error(`${file} is not the DataBlock library, or is older than this package: ${error.message}. `
+            + 'Set DATABLOCK_LIBRARY to the path of a newer libdatablock.so.1', { cause: error });
+    }
 }
 
 const version = () => call.version();

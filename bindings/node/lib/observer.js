@@ -1,6 +1,7 @@
 'use strict';
 
 const { call, initial } = require('./native');
+const { whole } = require('./arguments');
 const { check, made } = require('./errors');
 const { common, fillCommon, known } = require('./options');
 const { schemaOf } = require('./schema');
@@ -30,7 +31,7 @@ class Observer {
 
     // A copy of message `id`.
     readAt(id) {
-        return this.#copy(BigInt(id));
+        return this.#copy(BigInt(whole(id, 'id')));
     }
 
     close() {

@@ -2,6 +2,7 @@
 'use strict';
 
 const path = require('node:path');
+const { text, wrong } = require('./arguments');
 const { made } = require('./errors');
 const { Schema } = require('./schema');
 
@@ -18,6 +19,9 @@ function choice(value, words, what) {
 
 // An option without a meaning is an error, because a misspelt one would be ignored.
 function known(options, names, what) {
+    if (typeof options !== 'object' || options === null) {
+        throw wrong(`the second argument of ${what}`, options, 'an object of options');
+    }
     for (const name of Object.keys(options)) {
         if (!names.includes(name)) {
             throw made('INVALID', `${what} has no option ${JSON.stringify(name)}: there are ${names.join(', ')}`);
@@ -27,15 +31,31 @@ function known(options, names, what) {
 
 const common = ['directory', 'secret', 'schema', 'registered', 'registry'];
 
+function textOrNull(value, what) {
+    return (value ?? null) === null ? null : text(value, what);
+}
+
+function secretOf(value) {
+    if (value !== null && typeof value !== 'string' && !(value instanceof Uint8Array)) {
+        throw made('INVALID', 'secret is neither a string nor a Uint8Array'); // and its value stays secret
+    }
+    return value === null ? null : Buffer.from(value);
+}
+
 // Fills what both sides say. The result keeps the schema alive during the open.
 function fillCommon(struct, options) {
-    const secret = options.secret === undefined ? null : Buffer.from(options.secret);
-    struct.directory = options.directory === undefined ? null : path.resolve(options.directory);
+    const secret = secretOf(options.secret ?? null);
+    const given = (option) => textOrNull(options[option], option);
+    const folder = (option) => (given(option) === null ? null : path.resolve(given(option)));
+    struct.directory = folder('directory');
     struct.secret = secret;
     struct.secret_length = secret?.length ?? 0;
-    struct.registered = options.registered ?? null;
-    struct.registry = options.registry === undefined ? null : path.resolve(options.registry);
+    struct.registered = given('registered');
+    struct.registry = folder('registry');
     const schema = typeof options.schema === 'string' ? Schema.parse(options.schema) : options.schema ?? null;
+    if (schema !== null && !(schema instanceof Schema)) {
+        throw wrong('schema', schema, 'a Schema, or its text form,');
+    }
     struct.schema = schema === null ? null : schema.forC;
     return schema;
 }
@@ -52,4 +72,4 @@ function milliseconds(timeout, otherwise) {
     return Math.ceil(time);
 }
 
-module.exports = { choice, common, fillCommon, known, milliseconds };
+module.exports = { choice, common, fillCommon, known, milliseconds, textOrNull };

@@ -1,7 +1,9 @@
 'use strict';
 
 const { setTimeout: sleep } = require('node:timers/promises');
+const { isAnyArrayBuffer } = require('node:util').types;
 const { call, initial } = require('./native');
+const { UINT32, whole, wrong } = require('./arguments');
 const { check, failed, made, status } = require('./errors');
 const { end, view } = require('./memory');
 const { choice, common, fillCommon, known, milliseconds } = require('./options');
@@ -13,8 +15,20 @@ const FLAGS = { replace: 2, force: 4, unlinkOnClose: 8, timestamps: 16, reclaim:
 const NUMBERS = { slotSize: 'slot_size', slotCount: 'slot_count', spareSlots: 'spare_slots', alignment: 'alignment',
     consumerLimit: 'consumer_limit', minConsumers: 'min_consumers', mode: 'mode', retention: 'retention_ms',
     zoneSize: 'zone_size' };
+const LONG = ['slotSize', 'retention', 'zoneSize']; // 64 bits in C
 const OPTIONS = [...Object.keys(NUMBERS), ...Object.keys(FLAGS), ...common, 'policy', 'checksum', 'algorithm',
     'allowLossless'];
+
+// The memory of bytes, without a copy; of a string or an array, a copy.
+function bufferOf(bytes) {
+    if (typeof bytes === 'string' || Array.isArray(bytes) || isAnyArrayBuffer(bytes)) {
+        return Buffer.from(bytes);
+    }
+    if (!ArrayBuffer.isView(bytes)) {
+        throw wrong('the message', bytes, 'a Buffer, another view of bytes, or a string');
+    }
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
 
 // The writer of a block. No call waits on the event loop's thread.
 class Producer {
@@ -26,7 +40,7 @@ class Producer {
         const config = {}, out = [null];
         check(initial.config(config, choice(options.policy ?? 'ring', POLICIES, 'policy')));
         for (const [own, field] of Object.entries(NUMBERS)) {
-            config[field] = options[own] ?? 0;
+            config[field] = whole(options[own] ?? 0, own, LONG.includes(own) ? undefined : UINT32);
         }
         for (const [own, flag] of Object.entries(FLAGS)) {
             config.flags |= options[own] ? flag : 0;
@@ -43,7 +57,7 @@ class Producer {
 
     // Publishes a copy if there is room, and returns the id; null: there is no room now.
     trySend(bytes) {
-        const out = [null], data = Buffer.from(bytes.buffer ?? bytes, bytes.byteOffset ?? 0, bytes.byteLength);
+        const out = [null], data = bufferOf(bytes);
         const code = call.write(this.#open(), 0, data, data.length, out);
         if (code === status.TIMEOUT) {
             return null;
@@ -138,22 +152,32 @@ class WriteSlot {
     // Publishes the first `length` bytes. After an error nothing was published, and the claim has
     // ended.
     commit(length = this.data.length) {
+        const room = this.data.length;
         const slot = this.#ended();
+        if (!Number.isInteger(length) || length < 0 || length > room) {
+            call.write_abort(this.#handle, slot);
+            throw wrong('the length', length, `a whole number up to the slot's ${room} bytes`);
+        }
         const code = call.write_commit(this.#handle, slot, length);
         if (code !== status.OK) {
             const error = failed(code);
-            call.write_abort(this.#handle, slot); // a claim that is still open, after a wrong length
+            call.write_abort(this.#handle, slot); // a claim that is still open, after a short length
             throw error;
         }
         return this.id;
     }
 
-    // Stores the fields of the block's schema, and publishes the struct.
+    // Stores the fields of the block's schema, and publishes the struct. An error ends the claim.
     commitRecord(record) {
         if (this.#schema === null) {
             throw made('SCHEMA', 'this producer has no schema');
         }
-        this.#schema.encode(record, this.data);
+        try {
+            this.#schema.encode(record, this.data);
+        } catch (error) {
+            this.abort();
+            throw error;
+        }
         return this.commit(this.#schema.size);
     }
 

@@ -2,6 +2,7 @@
 'use strict';
 
 const { call, koffi, structs } = require('./native');
+const { whole } = require('./arguments');
 const { check, RecoveryError } = require('./errors');
 
 const SLOT_STATES = ['FREE', 'WRITING', 'COMMITTED', 'DRAINING'];
@@ -71,7 +72,8 @@ module.exports = {
     releaseZombieReaders: (name, slot) => recovered(call.release_zombie_readers(name, slot)),
     releaseZombieWriter: (name, slot) => recovered(call.release_zombie_writer(name, slot)),
     // A durable consumer's row only if it has been dead for longer than `older` milliseconds.
-    cleanupDeadConsumers: (name, older = 0) => count(call.cleanup_dead_consumers(name, BigInt(older) * 1000000n)),
+    cleanupDeadConsumers: (name, older = 0) => count(call.cleanup_dead_consumers(name,
+        BigInt(whole(older, 'older')) * 1000000n)),
     validateIntegrity(name) {
         const out = {};
         count(call.validate_integrity(name, out));

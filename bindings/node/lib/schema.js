@@ -2,6 +2,7 @@
 'use strict';
 
 const { call, koffi, structs } = require('./native');
+const { wrong } = require('./arguments');
 const { check, made } = require('./errors');
 
 const size = koffi.sizeof(structs.datablock_schema);
@@ -49,7 +50,8 @@ function parseLine(line) {
         } while (line[at] === ',');
         at++; // }
         const [bytes, alignment] = take(/(\d+)\/(\d+)/y);
-        return { fields, size: Number(bytes), alignment: Number(alignment) };
+        const names = new Set(fields.map((field) => field.name));
+        return { fields, names, size: Number(bytes), alignment: Number(alignment) };
     };
     return struct();
 }
@@ -78,7 +80,16 @@ function decodeItems(field, dims, view, at) {
     return field.type === 'char' ? String.fromCharCode(view.getUint8(at)) : readers[field.type](view, at);
 }
 
+// A field that the struct does not have is an error, because a misspelt one would be ignored.
 function encode(struct, record, view, at) {
+    if (typeof record !== 'object' || record === null) {
+        throw wrong('the record', record, 'an object with fields');
+    }
+    for (const name of Object.keys(record)) {
+        if (!struct.names.has(name)) {
+            throw made('INVALID', `the schema has no field "${name}": there are ${[...struct.names].join(', ')}`);
+        }
+    }
     for (const field of struct.fields) {
         if (record[field.name] !== undefined) {
             encodeItems(field, field.dims, record[field.name], view, at + field.offset);
@@ -87,21 +98,57 @@ function encode(struct, record, view, at) {
 }
 
 function encodeItems(field, dims, value, view, at) {
-    if (field.type === 'char') {
-        const bytes = Buffer.from(view.buffer, view.byteOffset + at, dims.reduce((all, count) => all * count, 1));
-        bytes.fill(0);
-        bytes.write(value, 'utf8');
+    if (field.type === 'char' && dims.length < 2) {
+        encodeText(field, value, Buffer.from(view.buffer, view.byteOffset + at, dims[0] ?? 1));
     } else if (dims.length > 0) {
         const stride = dims.slice(1).reduce((product, count) => product * count, field.width);
-        if (value.length !== dims[0]) {
-            throw made('INVALID', `field "${field.name}" has ${dims[0]} items, and the value ${value.length}`);
+        if (typeof value === 'string' || value?.length !== dims[0]) {
+            throw wrong(`field "${field.name}"`, value, `an array of ${dims[0]} items`);
         }
         Array.from(value).forEach((item, i) => encodeItems(field, dims.slice(1), item, view, at + i * stride));
     } else if (typeof field.type === 'object') {
         encode(field.type, value, view, at);
     } else {
-        writers[field.type](view, at, value);
+        if (!fits(field.type, value)) {
+            throw wrong(`field "${field.name}"`, value, needed(field.type));
+        }
+        writers[field.type](view, at, field.width < 8 ? Number(value) : value);
     }
+}
+
+function encodeText(field, value, bytes) {
+    if (typeof value !== 'string' || Buffer.byteLength(value) > bytes.length) {
+        throw wrong(`field "${field.name}"`, value, `a string of up to ${bytes.length} bytes`);
+    }
+    bytes.fill(0);
+    bytes.write(value, 'utf8');
+}
+
+// The least and the greatest value of an integer type.
+function range(type) {
+    const bits = BigInt(8 * widths[type]);
+    return type[0] === 'u' ? [0n, 2n ** bits - 1n] : [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n];
+}
+
+const ranges = Object.fromEntries(Object.keys(widths).filter((type) => /^[iu]/.test(type))
+    .map((type) => [type, range(type)]));
+
+function fits(type, value) {
+    if (type === 'bool') {
+        return typeof value === 'boolean' || value === 0 || value === 1;
+    }
+    if (ranges[type] === undefined) {
+        return typeof value === 'number';
+    }
+    const [least, greatest] = ranges[type];
+    return (Number.isInteger(value) || typeof value === 'bigint') && value >= least && value <= greatest;
+}
+
+function needed(type) {
+    if (type === 'bool') {
+        return 'true or false';
+    }
+    return ranges[type] === undefined ? 'a number' : `a whole number from ${ranges[type].join(' to ')}`;
 }
 
 class Schema {

@@ -2,6 +2,7 @@ package command
 
 import (
 	"fmt"
+	"strings"
 	"text/tabwriter"
 
 	"datablock/internal/core/segment"
@@ -78,6 +79,10 @@ says why and what to do, as validate does, and the exit code is 1.`,
 			a.table("NAME\tSTATE\tPOLICY\tSLOTS\tSLOT SIZE\tMEMORY\tWRITTEN\tPRODUCER\tCONSUMERS",
 				func(w *tabwriter.Writer) {
 					for _, b := range blocks {
+						if b.State == 0 { // nothing is known of it
+							fmt.Fprintf(w, "%s\t%s%s\n", b.Name, stateName(b.State), strings.Repeat("\t-", 7))
+							continue
+						}
 						producer := "none"
 						if b.ProducerPID != 0 {
 							producer = segment.ProcessName(b.ProducerPID, b.ProducerPIDNS)

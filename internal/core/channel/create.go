@@ -89,8 +89,8 @@ func adoptOrReplace(a *segment.Attachment, c segment.Config) (_ *Producer, adopt
 	}
 	abandoned := a.Ending() // a replacer died before it exchanged the names
 	if why := a.Stranger(c); locked && why != "" && c.Flags&segment.Replace == 0 {
-		return nil, false, status.Errorf(status.Access, "block %q %s: look who made it, then remove it, ask for that "+
-			"mode, or replace it with the flag REPLACE", a.BlockName(), why)
+		return nil, false, status.Errorf(status.Access, "block %q %s: look who made it, then remove it, ask for "+
+			"another mode, or replace it with the flag REPLACE", a.BlockName(), why)
 	} else if why != "" {
 		difference = why
 	}

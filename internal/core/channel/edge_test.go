@@ -191,10 +191,17 @@ func TestAStrangersBlockIsNotAdopted(t *testing.T) {
 	require.NoError(t, os.Chmod(l.DataPath(), 0o666))
 	config.Mode = 0o600
 	q, err := OpenProducer("x", config)
-	assert.Error(t, err)
 	if err == nil {
 		_ = q.Close()
 	}
+	assert.ErrorIs(t, err, status.Access)
+	assert.ErrorContains(t, err, `block "x" has mode 0666, and 0600 was asked for: look who made it`)
+
+	require.NoError(t, os.Chmod(l.DataPath(), 0o600))
+	_, err = OpenProducer("x", config)
+	assert.ErrorIs(t, err, status.Access)
+	assert.ErrorContains(t, err, `block "x" belongs to uid 12345, this program runs as uid 0, and the mode that it `+
+		`asks for, 0600, lets no group write, as 0660 does: look who made it, then remove it, ask for another mode`)
 }
 
 func TestLatestPassesOverADiscardedMessage(t *testing.T) {

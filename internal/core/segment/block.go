@@ -72,9 +72,9 @@ func SystemError(err error, what string, args ...any) error {
 				"produce (0660: its group), or look, with an observer (0644: everybody)"
 		}
 	case errors.Is(err, platform.ErrNoSpace):
-		code, hint = status.NoSpace, ": free some (datablock-admin gc removes what dead processes left), ask for "+
-			"fewer or smaller slots (slot_count, spare_slots, which follows from consumer_limit, and slot_size), or "+
-			"use another directory"
+		code, hint = status.NoSpace, ": free some (datablock-admin list shows the blocks, unlink "+
+			"removes one that nobody needs, gc what dead processes left), ask for fewer or smaller slots (slot_count, "+
+			"spare_slots, which follows from consumer_limit, and slot_size), or use another directory"
 	case errors.Is(err, platform.ErrFileLimit):
 		code, hint = status.NoSpace, ": raise the limit, or ask for fewer or smaller slots"
 	case errors.Is(err, platform.ErrSymlink), errors.Is(err, platform.ErrNotRegular):

@@ -33,8 +33,8 @@ func (b *Segment) Stranger(c Config) string {
 		return fmt.Sprintf("has mode 0%o, and 0%o was asked for", b.DataInfo.Mode, mode)
 	}
 	if me := platform.EffectiveUID(); b.DataInfo.UID != me && mode&0o020 == 0 {
-		return fmt.Sprintf("belongs to uid %d, this program runs as uid %d, and no group was asked to write",
-			b.DataInfo.UID, me)
+		return fmt.Sprintf("belongs to uid %d, this program runs as uid %d, and the mode that it asks for, 0%o, lets "+
+			"no group write, as 0660 does", b.DataInfo.UID, me, mode)
 	}
 	return ""
 }
